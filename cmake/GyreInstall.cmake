@@ -1,0 +1,52 @@
+# GyreInstall: libraries, headers, program, CMake package and pkg-config file.
+include(CMakePackageConfigHelpers)
+
+set(gyre_package_dir "${CMAKE_INSTALL_LIBDIR}/cmake/gyre")
+
+# Installed programs and libraries find each other wherever the prefix is.
+if(BUILD_SHARED_LIBS)
+  cmake_path(RELATIVE_PATH CMAKE_INSTALL_FULL_LIBDIR
+             BASE_DIRECTORY "${CMAKE_INSTALL_FULL_BINDIR}" OUTPUT_VARIABLE gyre_bin_to_lib)
+  foreach(target IN LISTS gyre_libraries)
+    set_target_properties(${target} PROPERTIES INSTALL_RPATH "$ORIGIN")
+  endforeach()
+  if(TARGET gyre_program)
+    set_target_properties(gyre_program PROPERTIES INSTALL_RPATH "$ORIGIN/${gyre_bin_to_lib}")
+  endif()
+endif()
+
+install(
+  TARGETS ${gyre_libraries}
+  EXPORT gyreTargets
+  FILE_SET HEADERS)
+install(EXPORT gyreTargets NAMESPACE gyre:: DESTINATION "${gyre_package_dir}")
+if(TARGET gyre_program)
+  install(TARGETS gyre_program)
+endif()
+install(FILES "${PROJECT_SOURCE_DIR}/LICENSE" DESTINATION "${CMAKE_INSTALL_DOCDIR}")
+
+# Only a static gyre leaves spdlog and the thread library to the consumer's linker.
+set(gyre_needs_dependencies ON)
+if(BUILD_SHARED_LIBS)
+  set(gyre_needs_dependencies OFF)
+endif()
+configure_package_config_file(
+  "${PROJECT_SOURCE_DIR}/cmake/gyreConfig.cmake.in" "${PROJECT_BINARY_DIR}/gyreConfig.cmake"
+  INSTALL_DESTINATION "${gyre_package_dir}")
+write_basic_package_version_file(
+  "${PROJECT_BINARY_DIR}/gyreConfigVersion.cmake" COMPATIBILITY SameMinorVersion)
+install(FILES "${PROJECT_BINARY_DIR}/gyreConfig.cmake"
+              "${PROJECT_BINARY_DIR}/gyreConfigVersion.cmake" DESTINATION "${gyre_package_dir}")
+
+# The prefix is written relative to the file, so that `cmake --install --prefix` keeps it true.
+set(gyre_pc_requires_private "")
+set(gyre_pc_libs_private "")
+if(NOT BUILD_SHARED_LIBS)
+  set(gyre_pc_requires_private "spdlog")
+  set(gyre_pc_libs_private "-pthread")
+endif()
+cmake_path(RELATIVE_PATH CMAKE_INSTALL_PREFIX
+           BASE_DIRECTORY "${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig"
+           OUTPUT_VARIABLE gyre_pc_prefix)
+configure_file("${PROJECT_SOURCE_DIR}/cmake/gyre.pc.in" "${PROJECT_BINARY_DIR}/gyre.pc" @ONLY)
+install(FILES "${PROJECT_BINARY_DIR}/gyre.pc" DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig")
