@@ -1,0 +1,57 @@
+#include "proactor/BlockPool.h"
+
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <new>
+
+namespace gyre {
+
+char* BlockPool::acquire() noexcept {
+  if (free_.empty() && !grow()) return nullptr;
+  char* block = free_.back();
+  free_.pop_back();
+  cold_ = std::min(cold_, free_.size());
+  fewestFree_ = std::min(fewestFree_, free_.size());
+  ++inUse_;
+  return block;
+}
+
+void BlockPool::release(char* block) noexcept {
+  --inUse_;
+#ifdef GYRE_QUARANTINE
+  ::mprotect(block, kBlockSize, PROT_NONE);
+  quarantine_.push_back(block);
+  if (quarantine_.size() <= kQuarantined) return;
+  block = quarantine_.front();
+  quarantine_.pop_front();
+  ::mprotect(block, kBlockSize, PROT_READ | PROT_WRITE);
+#endif
+  makeFree(block);
+}
+
+// Never allocates: grow() made room for every block there is.
+void BlockPool::makeFree(char* block) noexcept { free_.push_back(block); }
+
+void BlockPool::trim() noexcept {
+  const std::size_t unneeded = std::min(fewestFree_, free_.size());
+  const std::size_t target = unneeded > kKeep ? unneeded - kKeep : 0;
+  for (; cold_ < target; ++cold_) ::madvise(free_[cold_], kBlockSize, MADV_DONTNEED);
+  fewestFree_ = free_.size();
+}
+
+bool BlockPool::grow() noexcept {
+  MappedMemory chunk = MappedMemory::map(kChunkBlocks * kBlockSize);
+  if (!chunk) return false;
+  try {
+    free_.reserve((chunks_.size() + 1) * kChunkBlocks);
+    chunks_.push_back(std::move(chunk));
+  } catch (const std::bad_alloc&) {
+    return false;
+  }
+  char* first = chunks_.back().data();
+  for (std::size_t i = kChunkBlocks; i > 0; --i) makeFree(first + (i - 1) * kBlockSize);
+  return true;
+}
+
+}  // namespace gyre

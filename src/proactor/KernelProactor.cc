@@ -1,0 +1,197 @@
+#include "proactor/KernelProactor.h"
+
+#include <netinet/tcp.h>
+#include <sys/eventfd.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <new>
+
+#include "proactor/DescriptorPressure.h"
+#include "proactor/SocketErrors.h"
+
+namespace gyre {
+namespace {
+
+void enable(int fd, int level, int option, int value) {
+  // Failing is harmless for each option set here: the socket works without it.
+  ::setsockopt(fd, level, option, &value, sizeof value);
+}
+
+InetAddress addressBy(int (*call)(int, sockaddr*, socklen_t*), int fd) noexcept {
+  sockaddr_storage storage{};
+  socklen_t length = sizeof storage;
+  auto* address = reinterpret_cast<sockaddr*>(&storage);
+  if (call(fd, address, &length) != 0) return InetAddress();
+  return InetAddress::fromSockaddr(address, length);
+}
+
+}  // namespace
+
+Proactor::~Proactor() {
+  GYRE_CHECK(operationsInFlight_ == 0,
+             "a Proactor was destroyed with operations in flight: close what started them first");
+}
+
+KernelProactor::KernelProactor() : wakeFd_(::eventfd(0, EFD_CLOEXEC)) {
+  if (!wakeFd_) throwSetupError(errno, "cannot create an eventfd", "raise RLIMIT_NOFILE");
+}
+
+void KernelProactor::wake() noexcept {
+  // seq_cst pairs with beginSleep: either the sleeper sees Woken, or we see Sleeping and write.
+  if (wake_.exchange(Wake::Woken, std::memory_order_seq_cst) != Wake::Sleeping) return;
+  const std::uint64_t one = 1;
+  // Cannot fail: the counter is read long before it could overflow.
+  [[maybe_unused]] const ssize_t written = ::write(wakeFd_.get(), &one, sizeof one);
+}
+
+bool KernelProactor::beginSleep() noexcept {
+  Wake expected = Wake::Running;
+  return wake_.compare_exchange_strong(expected, Wake::Sleeping, std::memory_order_seq_cst);
+}
+
+void KernelProactor::endSleep() noexcept {
+  if (wake_.load(std::memory_order_relaxed) != Wake::Running) {
+    wake_.store(Wake::Running, std::memory_order_seq_cst);
+  }
+}
+
+TimePoint KernelProactor::now() const noexcept { return std::chrono::steady_clock::now(); }
+
+std::uint64_t KernelProactor::random() noexcept {
+  std::uint64_t value = 0;
+  // Up to 256 bytes getrandom neither blocks (once the pool is ready) nor returns short.
+  [[maybe_unused]] const ssize_t got = ::getrandom(&value, sizeof value, 0);
+  return value;
+}
+
+SocketHandle KernelProactor::listen(const InetAddress& address, const ListenOptions& options) {
+  UniqueFd fd(::socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC | socketFlags(), 0));
+  if (!fd) throwListenError(errno, address);
+  if (!address.isUnix()) {
+    enable(fd.get(), SOL_SOCKET, SO_REUSEADDR, 1);
+    enable(fd.get(), IPPROTO_TCP, TCP_NODELAY, 1);  // inherited by every accepted socket
+    if (options.reusePort) enable(fd.get(), SOL_SOCKET, SO_REUSEPORT, 1);
+    if (address.family() == AF_INET6) {
+      enable(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, options.v6Only ? 1 : 0);
+    }
+  }
+  if (::bind(fd.get(), address.sockaddrPtr(), address.length()) != 0 ||
+      ::listen(fd.get(), options.backlog) != 0) {
+    throwListenError(errno, address);
+  }
+  return SocketHandle(fd.release());
+}
+
+SocketHandle KernelProactor::socket(int family) noexcept {
+  const int fd = ::socket(family, SOCK_STREAM | SOCK_CLOEXEC | socketFlags(), 0);
+  if (fd < 0) return SocketHandle::failed(errno);
+  if (family != AF_UNIX) enable(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+  return SocketHandle(fd);
+}
+
+SocketHandle KernelProactor::adopt(int fd) noexcept {
+  return fd < 0 ? SocketHandle::failed(EBADF) : SocketHandle(fd);
+}
+
+int KernelProactor::setOption(SocketHandle socket, SocketOption option, int value) noexcept {
+  const linger lingerZero{1, 0};
+  int level = SOL_SOCKET;
+  int name = 0;
+  const void* data = &value;
+  socklen_t size = sizeof value;
+  switch (option) {
+    case SocketOption::NoDelay:
+      level = IPPROTO_TCP;
+      name = TCP_NODELAY;
+      break;
+    case SocketOption::KeepAlive: name = SO_KEEPALIVE; break;
+    case SocketOption::SendBuffer: name = SO_SNDBUF; break;
+    case SocketOption::ReceiveBuffer: name = SO_RCVBUF; break;
+    case SocketOption::LingerZero:
+      name = SO_LINGER;
+      data = &lingerZero;
+      size = sizeof lingerZero;
+      break;
+  }
+  return ::setsockopt(socket.value(), level, name, data, size) == 0 ? 0 : errno;
+}
+
+InetAddress KernelProactor::localAddress(SocketHandle socket) const noexcept {
+  return addressBy([](int fd, sockaddr* a, socklen_t* n) { return ::getsockname(fd, a, n); },
+                   socket.value());
+}
+
+InetAddress KernelProactor::peerAddress(SocketHandle socket) const noexcept {
+  return addressBy([](int fd, sockaddr* a, socklen_t* n) { return ::getpeername(fd, a, n); },
+                   socket.value());
+}
+
+int KernelProactor::shutdownWrite(SocketHandle socket) noexcept {
+  const auto index = static_cast<std::size_t>(socket.value());
+  GYRE_CHECK(index >= sockets_.size() || !sockets_[index].sending,
+             "shutdownWrite with a send in flight: that send would fail with EPIPE");
+  return ::shutdown(socket.value(), SHUT_WR) == 0 ? 0 : errno;
+}
+
+int KernelProactor::shutdownBoth(SocketHandle socket) noexcept {
+  return ::shutdown(socket.value(), SHUT_RDWR) == 0 ? 0 : errno;
+}
+
+void KernelProactor::close(SocketHandle socket) noexcept {
+  const auto index = static_cast<std::size_t>(socket.value());
+  if (index < sockets_.size()) {
+    GYRE_CHECK(sockets_[index].operations == 0,
+               "a socket was closed with an operation in flight: join it first");
+    sockets_[index] = SocketState{};
+  }
+  forget(socket);
+  ::close(socket.value());
+  notifyDescriptorReleased();
+}
+
+bool KernelProactor::beginOperation(IoContext& context, IoKind kind, SocketHandle socket) noexcept {
+  GYRE_CHECK(socket.isValid(), "an operation was started on a socket that is not open");
+  context.start(kind, socket);
+  ++operationsInFlight_;
+  const auto index = static_cast<std::size_t>(socket.value());
+  if (index >= sockets_.size()) {
+    try {
+      sockets_.resize(index + 1);  // vector grows by doubling
+    } catch (const std::bad_alloc&) {
+      return false;
+    }
+  }
+  SocketState& state = sockets_[index];
+  GYRE_CHECK(!state.cancelled, "an operation was started on a socket after cancelAll");
+  GYRE_CHECK(kind != IoKind::Send || !state.sending, "a second send was started on one socket");
+  ++state.operations;
+  if (kind == IoKind::Send) state.sending = true;
+  return true;
+}
+
+void KernelProactor::endOperation(IoContext& context, IoResult result) {
+  const auto index = static_cast<std::size_t>(context.state().socket);
+  if (index < sockets_.size() && sockets_[index].operations > 0) {
+    --sockets_[index].operations;
+    if (context.kind() == IoKind::Send) sockets_[index].sending = false;
+  }
+  --operationsInFlight_;
+  counters_.completed(context.kind()).add();
+  result.more = false;
+  context.complete(result);
+}
+
+bool KernelProactor::isCancelled(const IoContext& context) const noexcept {
+  if (context.isCancelRequested()) return true;
+  const auto index = static_cast<std::size_t>(context.socket().value());
+  return index < sockets_.size() && sockets_[index].cancelled;
+}
+
+void KernelProactor::markCancelled(SocketHandle socket) noexcept {
+  const auto index = static_cast<std::size_t>(socket.value());
+  if (index < sockets_.size()) sockets_[index].cancelled = true;
+}
+
+}  // namespace gyre

@@ -1,0 +1,66 @@
+// KernelProactor: what the engines over the kernel's sockets share: direct calls, the wake-up
+// descriptor, and a table of what is in flight on each socket.
+//
+// Thread  The engine's, wake() excepted.
+#pragma once
+
+#include <atomic>
+#include <vector>
+
+#include "gyre/base/UniqueFd.h"
+#include "gyre/proactor/Proactor.h"
+
+namespace gyre {
+
+// One per descriptor number.
+struct SocketState {
+  std::uint8_t operations = 0;  // in flight or queued
+  bool sending = false;         // true exactly while a send is in flight or queued
+  bool cancelled = false;       // from cancelAll to close: nothing is armed again
+};
+
+class KernelProactor : public Proactor {
+ public:
+  KernelProactor();
+
+  void wake() noexcept final;
+  TimePoint now() const noexcept final;
+  std::uint64_t random() noexcept final;
+  SocketHandle listen(const InetAddress& address, const ListenOptions& options) final;
+  SocketHandle socket(int family) noexcept final;
+  SocketHandle adopt(int fd) noexcept final;
+  int setOption(SocketHandle socket, SocketOption option, int value) noexcept final;
+  InetAddress localAddress(SocketHandle socket) const noexcept final;
+  InetAddress peerAddress(SocketHandle socket) const noexcept final;
+  int shutdownWrite(SocketHandle socket) noexcept final;
+  int shutdownBoth(SocketHandle socket) noexcept final;
+  void close(SocketHandle socket) noexcept final;
+
+ protected:
+  // True when run() may block: nobody has called wake() since the last run(). From here to
+  // endSleep() a wake() writes the eventfd, once.
+  bool beginSleep() noexcept;
+  void endSleep() noexcept;
+  int wakeFd() const noexcept { return wakeFd_.get(); }
+
+  // Books an operation on its socket. False when the table cannot grow: ENOMEM.
+  bool beginOperation(IoContext& context, IoKind kind, SocketHandle socket) noexcept;
+  // Unbooks it and delivers the terminal completion. The context is not touched afterwards.
+  void endOperation(IoContext& context, IoResult result);
+  bool isCancelled(const IoContext& context) const noexcept;
+  void markCancelled(SocketHandle socket) noexcept;
+
+  // An engine forgets what it knows of a descriptor that is about to be closed.
+  virtual void forget(SocketHandle) noexcept {}
+  // O_NONBLOCK or 0, for new listeners and connecting sockets.
+  virtual int socketFlags() const noexcept { return 0; }
+
+ private:
+  enum class Wake : std::uint8_t { Running, Sleeping, Woken };
+
+  UniqueFd wakeFd_;
+  std::atomic<Wake> wake_{Wake::Running};
+  std::vector<SocketState> sockets_;  // by descriptor
+};
+
+}  // namespace gyre

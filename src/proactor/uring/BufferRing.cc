@@ -1,0 +1,55 @@
+#include "proactor/uring/BufferRing.h"
+
+namespace gyre {
+
+int BufferRing::open(Ring& ring, std::uint32_t count, std::uint32_t countMax,
+                     std::uint32_t bufferSize) {
+  // The memory of buffers not yet in use is mapped but not touched: it costs address space only.
+  table_ = MappedMemory::map(countMax * sizeof(io_uring_buf));
+  if (!table_) return -errno;
+  memory_ = MappedMemory::map(std::size_t{countMax} * bufferSize);
+  if (!memory_) return -errno;
+  stride_ = bufferSize;
+  bufferSize_ = bufferSize;
+  countMax_ = countMax;
+  mask_ = static_cast<std::uint16_t>(countMax - 1);
+
+  io_uring_buf_reg registration{};
+  registration.ring_addr = reinterpret_cast<std::uint64_t>(table_.data());
+  registration.ring_entries = countMax;
+  registration.bgid = kGroup;
+  const int result = ring.registerWith(IORING_REGISTER_PBUF_RING, &registration, 1);
+  if (result < 0) return result;
+  for (; count_ < count; ++count_) add(static_cast<std::uint16_t>(count_));
+  publish();
+  return 0;
+}
+
+void BufferRing::add(std::uint16_t id) noexcept {
+  auto* entries = reinterpret_cast<io_uring_buf*>(table_.data());
+  io_uring_buf& entry = entries[tail_ & mask_];
+  // Field by field: the ring's tail lies in the reserved bytes of the first entry.
+  entry.addr = reinterpret_cast<std::uint64_t>(data(id));
+  entry.len = bufferSize_;
+  entry.bid = id;
+  ++tail_;
+}
+
+void BufferRing::recycle(std::uint16_t id) noexcept { add(id); }
+
+void BufferRing::publish() noexcept {
+  if (published_ == tail_) return;
+  available_ += static_cast<std::uint16_t>(tail_ - published_);
+  published_ = tail_;
+  auto* header = reinterpret_cast<io_uring_buf_ring*>(table_.data());
+  __atomic_store_n(&header->tail, tail_, __ATOMIC_RELEASE);
+}
+
+bool BufferRing::grow() noexcept {
+  if (count_ >= countMax_) return false;
+  const std::uint32_t target = count_ * 2 < countMax_ ? count_ * 2 : countMax_;
+  for (; count_ < target; ++count_) add(static_cast<std::uint16_t>(count_));
+  return true;
+}
+
+}  // namespace gyre

@@ -1,0 +1,188 @@
+#include "proactor/uring/Ring.h"
+
+#include <linux/time_types.h>
+
+#include <algorithm>
+#include <atomic>
+#include <csignal>
+#include <cstring>
+
+namespace gyre {
+namespace {
+
+// The atomics of memory shared with the kernel. Release of a tail hands over what was written
+// before it; acquire of the other side's index sees what was written before that.
+std::uint32_t loadAcquire(const std::uint32_t* shared) noexcept {
+  return __atomic_load_n(shared, __ATOMIC_ACQUIRE);
+}
+std::uint32_t loadRelaxed(const std::uint32_t* shared) noexcept {
+  return __atomic_load_n(shared, __ATOMIC_RELAXED);
+}
+void storeRelease(std::uint32_t* shared, std::uint32_t value) noexcept {
+  __atomic_store_n(shared, value, __ATOMIC_RELEASE);
+}
+
+constexpr std::uint32_t kSignalSetBytes = _NSIG / 8;
+
+std::uint32_t setupFlags(const RingSetup& setup) noexcept {
+  std::uint32_t flags = IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CLAMP | IORING_SETUP_CQSIZE |
+                        IORING_SETUP_SINGLE_ISSUER;
+  if (setup.polling.enabled) {
+    // The poller runs task work itself: EINVAL with DEFER_TASKRUN, COOP_TASKRUN or TASKRUN_FLAG.
+    flags |= IORING_SETUP_SQPOLL;
+    if (setup.polling.cpu >= 0) flags |= IORING_SETUP_SQ_AFF;
+  } else {
+    flags |= IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG;
+  }
+  return flags;
+}
+
+}  // namespace
+
+int Ring::open(const RingSetup& setup) noexcept {
+  const std::uint32_t flags = setupFlags(setup);
+  int result = -EINVAL;
+  if (setup.noSqArray) result = tryOpen(setup, flags | uapi::kSetupNoSqArray);
+  if (result == -EINVAL) result = tryOpen(setup, flags);
+  if (result < 0) return result;
+  if (setup.noIowait && (grant_.features & uapi::kFeatureNoIowait) != 0) {
+    enterFlags_ |= uapi::kEnterNoIowait;
+  }
+  if (setup.registeredFd) registerFd();
+  return 0;
+}
+
+int Ring::tryOpen(const RingSetup& setup, std::uint32_t flags) noexcept {
+  io_uring_params params{};
+  params.flags = flags;
+  params.cq_entries = setup.completionEntries;
+  if (setup.polling.enabled) {
+    params.sq_thread_idle = static_cast<std::uint32_t>(setup.polling.idle.count());
+    if (setup.polling.cpu >= 0)
+      params.sq_thread_cpu = static_cast<std::uint32_t>(setup.polling.cpu);
+  }
+  const int fd = uapi::setup(setup.submissionEntries, params);
+  if (fd < 0) return fd;
+  fd_.reset(fd);
+  enterFd_ = fd;
+  enterFlags_ = 0;
+  grant_ = {params.sq_entries, params.cq_entries, params.flags, params.features};
+  const int mapped = mapQueues(params);
+  if (mapped < 0) fd_.reset();
+  return mapped;
+}
+
+// FEAT_SINGLE_MMAP (5.4) is older than everything else we need: one mapping holds both queues.
+int Ring::mapQueues(const io_uring_params& params) noexcept {
+  const bool hasArray = (params.flags & uapi::kSetupNoSqArray) == 0;
+  std::size_t size = params.cq_off.cqes + params.cq_entries * sizeof(io_uring_cqe);
+  if (hasArray) {
+    size = std::max(size, params.sq_off.array + params.sq_entries * sizeof(std::uint32_t));
+  }
+  rings_ = MappedMemory::map(size, fd_.get(), IORING_OFF_SQ_RING);
+  if (!rings_) return -errno;
+  entries_ =
+      MappedMemory::map(params.sq_entries * sizeof(io_uring_sqe), fd_.get(), IORING_OFF_SQES);
+  if (!entries_) return -errno;
+
+  const auto at = [this](std::uint32_t offset) {
+    return reinterpret_cast<std::uint32_t*>(rings_.data() + offset);
+  };
+  sqes_ = reinterpret_cast<io_uring_sqe*>(entries_.data());
+  sqMask_ = params.sq_entries - 1;
+  sqHeadShared_ = at(params.sq_off.head);
+  sqTailShared_ = at(params.sq_off.tail);
+  sqFlags_ = at(params.sq_off.flags);
+  sqTail_ = 0;
+  cqes_ = reinterpret_cast<io_uring_cqe*>(rings_.data() + params.cq_off.cqes);
+  cqMask_ = params.cq_entries - 1;
+  cqHeadShared_ = at(params.cq_off.head);
+  cqTailShared_ = at(params.cq_off.tail);
+  // Under NO_SQARRAY sq_off.array is 0, the ring header itself: never touched then.
+  if (hasArray) {
+    for (std::uint32_t i = 0; i <= sqMask_; ++i) at(params.sq_off.array)[i] = i;
+  }
+  return 0;
+}
+
+void Ring::registerFd() noexcept {
+  io_uring_rsrc_update update{};
+  update.offset = ~0U;  // any free place
+  update.data = static_cast<std::uint64_t>(fd_.get());
+  if (registerWith(IORING_REGISTER_RING_FDS, &update, 1) != 1) return;
+  enterFd_ = static_cast<int>(update.offset);
+  enterFlags_ |= IORING_ENTER_REGISTERED_RING;
+}
+
+io_uring_sqe* Ring::next() noexcept {
+  if (unsubmitted() > sqMask_) return nullptr;
+  io_uring_sqe* sqe = &sqes_[sqTail_ & sqMask_];
+  ++sqTail_;
+  std::memset(sqe, 0, sizeof *sqe);
+  return sqe;
+}
+
+std::uint32_t Ring::unsubmitted() const noexcept { return sqTail_ - loadAcquire(sqHeadShared_); }
+
+bool Ring::hasQueued() const noexcept { return unsubmitted() != 0; }
+
+void Ring::publish() noexcept { storeRelease(sqTailShared_, sqTail_); }
+
+int Ring::enter(std::uint32_t waitFor, std::chrono::nanoseconds timeout) noexcept {
+  io_uring_getevents_arg argument{};
+  __kernel_timespec limit{};
+  argument.sigmask_sz = kSignalSetBytes;
+  if (timeout <= std::chrono::nanoseconds::zero()) waitFor = 0;
+  if (waitFor != 0 && timeout != std::chrono::nanoseconds::max()) {
+    limit.tv_sec = timeout.count() / 1'000'000'000;
+    limit.tv_nsec = timeout.count() % 1'000'000'000;
+    argument.ts = reinterpret_cast<std::uint64_t>(&limit);
+  }
+  // Always GETEVENTS: under DEFER_TASKRUN nothing completes before the thread asks.
+  const int result =
+      enterWith(waitFor, IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG, &argument, sizeof argument);
+  return result == -ETIME || result == -EINTR ? 0 : result;
+}
+
+int Ring::submit() noexcept {
+  const std::uint32_t wait =
+      (grant_.setupFlags & IORING_SETUP_SQPOLL) != 0 ? IORING_ENTER_SQ_WAIT : 0;
+  const int result = enterWith(0, wait, nullptr, 0);
+  return result == -EINTR ? 0 : result;
+}
+
+int Ring::enterWith(std::uint32_t waitFor, std::uint32_t flags, const void* argument,
+                    std::size_t size) noexcept {
+  publish();
+  std::uint32_t toSubmit = unsubmitted();
+  if ((grant_.setupFlags & IORING_SETUP_SQPOLL) != 0) {
+    // The poller may be falling asleep: our tail must be visible before we read its flag.
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+    toSubmit = 0;
+    if ((loadRelaxed(sqFlags_) & IORING_SQ_NEED_WAKEUP) != 0) flags |= IORING_ENTER_SQ_WAKEUP;
+  }
+  // NO_IOWAIT is refused without GETEVENTS.
+  const std::uint32_t standing =
+      (flags & IORING_ENTER_GETEVENTS) != 0 ? enterFlags_ : enterFlags_ & ~uapi::kEnterNoIowait;
+  const int result = uapi::enter(enterFd_, toSubmit, waitFor, flags | standing, argument, size);
+  return result < 0 ? result : 0;
+}
+
+std::size_t Ring::take(std::span<io_uring_cqe> batch) noexcept {
+  const std::uint32_t head = loadRelaxed(cqHeadShared_);
+  const std::uint32_t ready = loadAcquire(cqTailShared_) - head;
+  const auto count = static_cast<std::uint32_t>(std::min<std::size_t>(ready, batch.size()));
+  for (std::uint32_t i = 0; i < count; ++i) batch[i] = cqes_[(head + i) & cqMask_];
+  if (count != 0) storeRelease(cqHeadShared_, head + count);
+  return count;
+}
+
+bool Ring::hasCompletions() const noexcept {
+  return loadAcquire(cqTailShared_) != loadRelaxed(cqHeadShared_);
+}
+
+bool Ring::hasOverflow() const noexcept {
+  return (loadRelaxed(sqFlags_) & IORING_SQ_CQ_OVERFLOW) != 0;
+}
+
+}  // namespace gyre

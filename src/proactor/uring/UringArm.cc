@@ -1,0 +1,101 @@
+// How the io_uring engine hands operations to the kernel, the first time and again.
+#include <poll.h>
+
+#include <algorithm>
+
+#include "proactor/uring/UringProactor.h"
+
+namespace gyre {
+
+void UringProactor::armAccept(IoContext& context) noexcept {
+  if (context.has(kPollFirst)) {
+    nextSqe(context, IORING_OP_POLL_ADD).poll32_events = POLLIN;
+    return;
+  }
+  // No address: all shots of a multishot would share it.
+  io_uring_sqe& sqe = nextSqe(context, IORING_OP_ACCEPT);
+  sqe.accept_flags = SOCK_CLOEXEC;
+  if (features_.multishotAccept) sqe.ioprio = IORING_ACCEPT_MULTISHOT;
+}
+
+void UringProactor::armReceive(IoContext& context) noexcept {
+  if (context.has(kBulkWanted)) {
+    context.clear(kBulkWanted);
+    if (bulk_.give(context)) context.set(kBulk);
+  }
+  if (context.has(kBulk)) return armBulk(context);
+  io_uring_sqe& sqe = nextSqe(context, IORING_OP_RECV);
+  sqe.ioprio = IORING_RECV_MULTISHOT;
+  if (context.has(kTakenUp) && !context.has(kDataWaits)) sqe.ioprio |= IORING_RECVSEND_POLL_FIRST;
+  sqe.flags = IOSQE_BUFFER_SELECT;
+  sqe.buf_group = BufferRing::kGroup;
+  context.set(kTakenUp);
+}
+
+void UringProactor::armBulk(IoContext& context) noexcept {
+  io_uring_sqe& sqe = nextSqe(context, IORING_OP_RECV);
+  if (!context.has(kDataWaits)) sqe.ioprio = IORING_RECVSEND_POLL_FIRST;
+  sqe.addr = reinterpret_cast<std::uint64_t>(BulkBuffers::placeOf(context).data);
+  sqe.len = bulk_.bufferSize();
+}
+
+void UringProactor::armInto(IoContext& context) noexcept {
+  const bool isSocket = context.kind() == IoKind::ReceiveInto;
+  const iovec& buffer = static_cast<Block*>(context.state().block)->buffer;
+  // OP_RECV on an eventfd is ENOTSOCK. An offset of -1 means "no position" to OP_READ.
+  io_uring_sqe& sqe = nextSqe(context, isSocket ? IORING_OP_RECV : IORING_OP_READ);
+  sqe.addr = reinterpret_cast<std::uint64_t>(buffer.iov_base);
+  sqe.len = static_cast<std::uint32_t>(std::min<std::size_t>(buffer.iov_len, 1U << 30));
+  if (!isSocket) sqe.off = ~std::uint64_t{0};
+}
+
+void UringProactor::armSend(IoContext& context) noexcept {
+  SendBlock& send = static_cast<Block*>(context.state().block)->send;
+  iovec* slices = &send.slices[send.first];
+  const std::uint32_t count = send.count - send.first;
+  io_uring_sqe& sqe = nextSqe(context, count == 1 ? IORING_OP_SEND : IORING_OP_SENDMSG);
+  if (count == 1) {
+    sqe.addr = reinterpret_cast<std::uint64_t>(slices->iov_base);
+    sqe.len = static_cast<std::uint32_t>(slices->iov_len);
+  } else {
+    send.message = {};
+    send.message.msg_iov = slices;
+    send.message.msg_iovlen = count;
+    sqe.addr = reinterpret_cast<std::uint64_t>(&send.message);
+    sqe.len = 1;
+  }
+  // The kernel continues a short send itself; NOSIGNAL, because a SIGPIPE would end the process.
+  sqe.msg_flags = MSG_NOSIGNAL | MSG_WAITALL;
+}
+
+void UringProactor::armPoll(IoContext& context) noexcept {
+  io_uring_sqe& sqe = nextSqe(context, IORING_OP_POLL_ADD);
+  sqe.poll32_events = context.state().events;
+  if (context.has(kPollMulti)) sqe.len = IORING_POLL_ADD_MULTI;
+}
+
+void UringProactor::armWake() noexcept {
+  io_uring_sqe& sqe = nextSqe();
+  sqe.opcode = IORING_OP_READ;
+  sqe.fd = wakeFd();
+  sqe.user_data = reinterpret_cast<std::uint64_t>(&wakeContext_);
+  sqe.addr = reinterpret_cast<std::uint64_t>(&wakeCount_);
+  sqe.len = sizeof wakeCount_;
+  sqe.off = ~std::uint64_t{0};
+}
+
+void UringProactor::resume(IoContext& context) {
+  if (isCancelled(context)) return finish(context, {.error = ECANCELED});
+  counters_.rearms.add();
+  switch (context.kind()) {
+    case IoKind::Accept: return armAccept(context);
+    case IoKind::Receive: return armReceive(context);
+    case IoKind::Send: return armSend(context);
+    case IoKind::Poll: return armPoll(context);
+    case IoKind::ReceiveInto:
+    case IoKind::Read: return armInto(context);
+    default: GYRE_CHECK(false, "an operation that cannot be taken up again was resumed");
+  }
+}
+
+}  // namespace gyre

@@ -1,0 +1,135 @@
+// UringProactor: the contract of Proactor over one io_uring instance.
+//
+// Thread  The one that made it; wake() alone is for others.
+// Owns    The ring, the receive buffers, and a block of argument memory per send or connect.
+// Ends    Nothing may be in flight (CHECKed); the armed read of the wake-up descriptor is joined,
+//         then the ring is closed, then the memory that the kernel could write to is freed.
+#pragma once
+
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include <array>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "proactor/BlockList.h"
+#include "proactor/IoQueue.h"
+#include "proactor/KernelProactor.h"
+#include "proactor/PausedAccepts.h"
+#include "proactor/uring/BufferRing.h"
+#include "proactor/uring/BulkBuffers.h"
+#include "proactor/uring/Ring.h"
+#include "proactor/uring/UringFeatures.h"
+
+namespace gyre {
+
+// Throws std::system_error naming the cause and the cure.
+std::unique_ptr<Proactor> makeUringProactor(const ProactorOptions& options);
+
+class UringProactor final : public KernelProactor {
+ public:
+  explicit UringProactor(const ProactorOptions& options);
+  ~UringProactor() override;
+
+  std::string_view name() const noexcept override { return "uring"; }
+  RingGrant grant() const noexcept override { return ring_.grant(); }
+
+  void accept(IoContext& context, SocketHandle listener) override;
+  void receive(IoContext& context, SocketHandle socket) override;
+  void receiveInto(IoContext& context, SocketHandle socket, std::span<char> into) override;
+  void send(IoContext& context, SocketHandle socket, std::span<const IoSlice> slices) override;
+  void connect(IoContext& context, SocketHandle socket, const InetAddress& to) override;
+  void poll(IoContext& context, SocketHandle handle, std::uint32_t events) override;
+  void read(IoContext& context, SocketHandle handle, std::span<char> into) override;
+  void cancel(IoContext& context) override;
+  void cancelAll(SocketHandle socket) override;
+  void run(TimePoint deadline) override;
+
+ private:
+  // What only a send or connect in flight needs; it stays where it is until the terminal
+  // completion.
+  struct SendBlock {
+    std::size_t done;
+    std::size_t total;
+    std::uint32_t first;  // the first slice with bytes left
+    std::uint32_t count;
+    std::array<iovec, kSendSlicesMax> slices;
+    msghdr message;
+  };
+  union Block {
+    SendBlock send;
+    sockaddr_storage address;
+    iovec buffer;  // of a receiveInto or read, for taking it up again
+  };
+
+  // Engine bits of a context.
+  static constexpr std::uint8_t kDataWaits = 0x10;   // the last completion said SOCK_NONEMPTY
+  static constexpr std::uint8_t kTakenUp = 0x20;     // armed before: re-arms poll first
+  static constexpr std::uint8_t kPollFirst = 0x40;   // an accept that polls (O_NONBLOCK listener)
+  static constexpr std::uint8_t kPollMulti = 0x80;   // a poll that waits for more than it is asked
+  static constexpr std::uint8_t kBulk = 0x40;        // a receive that holds a bulk buffer
+  static constexpr std::uint8_t kBulkWanted = 0x80;  // … and one that ends in order to get one
+
+  io_uring_sqe& nextSqe(IoContext& context, std::uint8_t opcode) noexcept;
+  io_uring_sqe& nextSqe() noexcept;
+  void queueCancel(IoContext& context) noexcept;
+  bool begin(IoContext& context, IoKind kind, SocketHandle socket) noexcept;
+  Block* acquireBlock(IoContext& context) noexcept;
+  void finish(IoContext& context, IoResult result);
+  void fail(IoContext& context, int error) noexcept;
+
+  void armAccept(IoContext& context) noexcept;
+  void armReceive(IoContext& context) noexcept;
+  void armBulk(IoContext& context) noexcept;
+  void armSend(IoContext& context) noexcept;
+  void armInto(IoContext& context) noexcept;
+  void armPoll(IoContext& context) noexcept;
+  void armWake() noexcept;
+  // Takes an operation up again that the kernel ended; after a cancel it ends instead.
+  void resume(IoContext& context);
+
+  void prepare();
+  void deliverFailed();
+  void resumeAccepts();
+  void resumeStarved() noexcept;
+  bool mustNotWait() const noexcept;
+  void waitForCompletions(TimePoint deadline);
+  void dispatch();
+  std::size_t takeBatch() noexcept;
+  void flushOverflow() noexcept;
+  void dispatchOne(const io_uring_cqe& cqe);
+  void handleAccept(IoContext& context, const io_uring_cqe& cqe);
+  void handleAcceptError(IoContext& context, int error);
+  void handleReceive(IoContext& context, const io_uring_cqe& cqe);
+  void handleReceiveEnd(IoContext& context, int error);
+  void handleBulk(IoContext& context, int result);
+  void watchForBulk(IoContext& context, std::size_t bytes) noexcept;
+  void leaveBulk(IoContext& context) noexcept;
+  void handleSend(IoContext& context, int result);
+  void handlePoll(IoContext& context, const io_uring_cqe& cqe);
+  void handleOnce(IoContext& context, int result);
+  static void handleWake(IoContext& context, const IoResult& result);
+
+  static constexpr std::size_t kBatch = 128;
+
+  const ProactorOptions options_;
+  const UringFeatures features_;
+  BlockList<Block> blocks_;
+  BufferRing buffers_;  // these two outlive the ring, which is declared after them
+  BulkBuffers bulk_;
+  std::uint64_t wakeCount_ = 0;
+  Ring ring_;
+  IoContext wakeContext_;
+  IoQueue starved_;  // receives that found no buffer, oldest first
+  IoQueue failed_;   // operations whose end is known, to be told in run()
+  PausedAccepts pausedAccepts_;
+  std::vector<io_uring_cqe> backlog_;  // reaped in order to submit, not yet dispatched
+  std::array<io_uring_cqe, kBatch> batch_;
+  std::size_t batchSize_ = 0;
+  bool running_ = false;
+  bool cancelledQueued_ = false;  // a context in starved_ may have to end
+};
+
+}  // namespace gyre

@@ -1,0 +1,132 @@
+// One run of the io_uring engine: submit, wait, copy out, dispatch.
+#include <algorithm>
+
+#include "proactor/uring/UringProactor.h"
+
+namespace gyre {
+
+void UringProactor::run(TimePoint deadline) {
+  GYRE_CHECK(!running_, "Proactor::run was called from a handler");
+  running_ = true;
+  prepare();
+  waitForCompletions(deadline);
+  dispatch();
+  running_ = false;
+}
+
+void UringProactor::prepare() {
+  if (cancelledQueued_) {
+    cancelledQueued_ = false;
+    starved_.moveIf([this](const IoContext& context) { return isCancelled(context); }, failed_);
+  }
+  resumeAccepts();
+  deliverFailed();
+  if (bulk_.isHeld()) {
+    bulk_.sweep(now(), [this](IoContext& context) {
+      if (context.has(IoContext::kArmed)) queueCancel(context);
+    });
+  }
+  if (buffers_.isOpen()) buffers_.publish();
+  resumeStarved();
+}
+
+void UringProactor::deliverFailed() {
+  for (std::size_t left = failed_.size(); left > 0; --left) {
+    IoContext& context = *failed_.pop();
+    const int error = context.state().error;
+    finish(context, {.error = error != 0 ? error : ECANCELED});
+  }
+}
+
+void UringProactor::resumeAccepts() {
+  if (pausedAccepts_.isEmpty()) return;
+  IoQueue due;
+  pausedAccepts_.takeDue(now(), due);
+  while (IoContext* context = due.pop()) {
+    if (isCancelled(*context)) {
+      failed_.push(*context);
+    } else {
+      resume(*context);
+    }
+  }
+}
+
+// At most as many as there are buffers: each could take one, and the others would only fail again.
+void UringProactor::resumeStarved() noexcept {
+  if (starved_.isEmpty()) return;
+  if (buffers_.grow()) buffers_.publish();
+  for (std::uint32_t left = buffers_.available(); left > 0 && !starved_.isEmpty(); --left) {
+    resume(*starved_.pop());
+  }
+}
+
+bool UringProactor::mustNotWait() const noexcept {
+  if (cancelledQueued_ || !failed_.isEmpty() || !backlog_.empty()) return true;
+  // Starved receives go on in the next round, once these have shown how many buffers they took.
+  return !starved_.isEmpty() && buffers_.available() > 0;
+}
+
+void UringProactor::waitForCompletions(TimePoint deadline) {
+  deadline = std::min({deadline, pausedAccepts_.deadline(), bulk_.sweepDue()});
+  const bool sleeps = deadline != kNoWait && !mustNotWait() && beginSleep();
+  auto timeout = std::chrono::nanoseconds::zero();
+  if (sleeps) timeout = deadline == kForever ? std::chrono::nanoseconds::max() : deadline - now();
+  counters_.enters.add();
+  const int result = ring_.enter(sleeps ? 1 : 0, timeout);
+  endSleep();
+  // EAGAIN and EBUSY ask to reap first, which comes next; what was not submitted stays queued.
+  GYRE_CHECK(result == 0 || result == -EAGAIN || result == -EBUSY || result == -ENOMEM,
+             "io_uring_enter failed");
+}
+
+std::size_t UringProactor::takeBatch() noexcept {
+  if (backlog_.empty()) return ring_.take(batch_);
+  const std::size_t count = std::min(backlog_.size(), kBatch);
+  std::copy_n(backlog_.begin(), count, batch_.begin());
+  backlog_.erase(backlog_.begin(), backlog_.begin() + static_cast<std::ptrdiff_t>(count));
+  return count;
+}
+
+// Completions are copied out, the head is advanced, then handlers run. Bounded by what one queue
+// holds, so that timers and functors have their turn.
+void UringProactor::dispatch() {
+  std::size_t left = std::max<std::size_t>(ring_.grant().completionEntries, kBatch);
+  while (left > 0) {
+    batchSize_ = takeBatch();
+    for (std::size_t i = 0; i < batchSize_; ++i) dispatchOne(batch_[i]);
+    if (buffers_.isOpen()) buffers_.publish();
+    if (batchSize_ < kBatch && backlog_.empty()) {
+      if (!ring_.hasOverflow()) break;
+      flushOverflow();
+    }
+    left -= std::min(left, std::max<std::size_t>(batchSize_, 1));
+  }
+}
+
+// The kernel kept completions that had no place, and ended the multishots they belong to.
+void UringProactor::flushOverflow() noexcept {
+  counters_.overflows.add();
+  counters_.enters.add();
+  ring_.enter(0, std::chrono::nanoseconds::zero());
+}
+
+void UringProactor::dispatchOne(const io_uring_cqe& cqe) {
+  if (cqe.user_data == 0) return;  // a cancel's own completion: ENOENT and EALREADY are races
+  IoContext& context = *reinterpret_cast<IoContext*>(cqe.user_data);
+  GYRE_CHECK(cqe.res != -EFAULT,
+             "the kernel was given memory that is gone: it was freed in flight");
+  // F_MORE is the only truth about life, whatever the result says.
+  if ((cqe.flags & IORING_CQE_F_MORE) == 0) context.clear(IoContext::kArmed);
+  if (&context == &wakeContext_) return armWake();
+  switch (context.kind()) {
+    case IoKind::Accept: return handleAccept(context, cqe);
+    case IoKind::Receive: return handleReceive(context, cqe);
+    case IoKind::Send: return handleSend(context, cqe.res);
+    case IoKind::Poll: return handlePoll(context, cqe);
+    default: return handleOnce(context, cqe.res);
+  }
+}
+
+void UringProactor::handleWake(IoContext&, const IoResult&) {}
+
+}  // namespace gyre
