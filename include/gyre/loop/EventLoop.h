@@ -1,0 +1,125 @@
+// EventLoop: one thread's loop: runs functors and timers, waits for completions, dispatches them.
+//
+// Thread  Lives on the thread that made it. Methods under "Any thread" post to it; the others
+// CHECK. Owns    Its Proactor, its timers and queued functors, and its residents (connections,
+// acceptors)
+//         until they have finished closing.
+// Ends    On its own thread. The destructor closes what still lives on the loop, waits until
+// nothing
+//         is in flight, and runs every functor that was accepted. A post after that says no.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "gyre/base/Export.h"
+#include "gyre/base/RefPtr.h"
+#include "gyre/loop/LoopResident.h"
+#include "gyre/loop/Mailbox.h"
+#include "gyre/loop/TimerId.h"
+#include "gyre/proactor/Proactor.h"
+
+namespace gyre {
+
+class BlockPool;
+class ResidentRegistry;
+class TimerQueue;
+
+class GYRE_API EventLoop {
+ public:
+  // Chooses its engine: defaultProactorOptions(). Throws std::system_error naming cause and cure.
+  EventLoop();
+  explicit EventLoop(const ProactorOptions& options);
+  // REQUIRES: the proactor was made on this thread.
+  explicit EventLoop(std::unique_ptr<Proactor> proactor);
+  EventLoop(const EventLoop&) = delete;
+  EventLoop& operator=(const EventLoop&) = delete;
+  // REQUIRES: on the loop's thread, not from inside loop().
+  ~EventLoop();
+
+  // The loop that the calling thread runs at the moment, or null.
+  static EventLoop* current() noexcept;
+
+  // --- Any thread
+
+  // loop() returns after the iteration at hand and after all functors posted before. Called before
+  // loop(), that returns at once.
+  void quit() noexcept;
+  // Runs it here and now on the loop's thread, else as queueInLoop.
+  bool runInLoop(Functor functor);
+  // Runs it in the loop, later, in the order of posting. False after the loop's end: it is
+  // destroyed unrun. What it throws is logged and counted. May itself throw std::bad_alloc.
+  bool queueInLoop(Functor functor);
+  // Makes a waiting loop go round once.
+  void wakeup() noexcept;
+  bool isInLoopThread() const noexcept;
+  void assertInLoopThread() const;
+
+  // Timers run on the loop's thread. A time in the past is due at once; an interval is > 0.
+  // Repeating timers stay on their grid: a late one neither drifts nor piles up.
+  TimerId runAt(TimePoint when, Functor callback);
+  TimerId runAfter(Duration delay, Functor callback);
+  TimerId runEvery(Duration interval, Functor callback);
+  // Nothing when it has run. On the loop's thread it certainly does not run afterwards.
+  void cancel(TimerId timer);
+
+  const LoopCounters& counters() const noexcept { return proactor_->counters(); }
+  // Outlives the loop: how to reach it without knowing whether it still lives.
+  const RefPtr<Mailbox>& mailbox() const noexcept { return mailbox_; }
+  const ProactorOptions& options() const noexcept { return options_; }
+
+  // --- Loop thread
+
+  // Runs until quit().
+  void loop();
+  // One iteration that waits until the deadline at most. REQUIRES: not from an I/O handler.
+  void runOnce(TimePoint deadline);
+  TimePoint now() const noexcept { return proactor_->now(); }
+  Proactor& proactor() noexcept { return *proactor_; }
+  // True exactly while the handlers of completions run.
+  bool isDispatching() const noexcept { return isDispatching_; }
+
+  // --- Internal: for residents
+
+  BlockPool& blocks() noexcept { return *blocks_; }
+  void addResident(std::shared_ptr<LoopResident> resident);
+  // The resident stays alive until the end of the iteration.
+  void removeResident(LoopResident& resident);
+  // Its settle() runs before the loop waits next.
+  void markDirty(LoopResident& resident) noexcept;
+  std::size_t residentCount() const noexcept;
+  std::size_t residentCount(const void* group) const noexcept;
+  // Begins to close the residents of a group, all of them for null.
+  void closeResidents(const void* group);
+
+ private:
+  TimerId addTimer(TimePoint due, Duration interval, Functor callback);
+  void runFunctors();
+  void runTimers();
+  void settleDirty();
+  void trimBlocks();
+  void invoke(Functor& functor, const char* what) noexcept;
+  TimePoint waitDeadline(TimePoint deadline) const noexcept;
+  void drainResidents();
+  void finishFunctors();
+
+  const std::thread::id thread_;
+  const ProactorOptions options_;
+  std::unique_ptr<BlockPool> blocks_;  // outlives what may write to it
+  std::unique_ptr<Proactor> proactor_;
+  std::unique_ptr<ResidentRegistry> residents_;
+  std::unique_ptr<TimerQueue> timers_;
+  RefPtr<Mailbox> mailbox_;
+  std::vector<Functor> functors_;  // taken from the mailbox
+  std::size_t nextFunctor_ = 0;    // the first of them that has not run
+  std::vector<LoopResident*> dirty_;
+  TimePoint trimDue_ = kForever;
+  std::atomic<std::uint64_t> lastTimer_{0};
+  std::atomic<bool> quit_{false};
+  bool isDispatching_ = false;
+};
+
+}  // namespace gyre

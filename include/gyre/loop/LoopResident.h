@@ -1,0 +1,42 @@
+// LoopResident: what lives on a loop and must be closed before the loop can end.
+//
+// Thread  The loop's.
+// Owns    Nothing. The loop's registry owns the resident, until the resident leaves it.
+// Ends    By EventLoop::removeResident, when nothing of it is in flight any more.
+#pragma once
+
+#include <cstdint>
+
+#include "gyre/base/Export.h"
+
+namespace gyre {
+
+class GYRE_API LoopResident {
+ public:
+  LoopResident() = default;
+  LoopResident(const LoopResident&) = delete;
+  LoopResident& operator=(const LoopResident&) = delete;
+  virtual ~LoopResident();
+
+  // Starts to close without waiting for the peer. Idempotent. The resident leaves the registry by
+  // itself when its last completion has returned; never inside this call.
+  virtual void beginClose() = 0;
+  // Runs once per iteration after markDirty(): submits output, tells what is due to be told.
+  virtual void settle() {}
+  // Whom this resident belongs to, for closing one group of several on a loop.
+  virtual const void* group() const noexcept { return nullptr; }
+
+ private:
+  friend class ResidentRegistry;
+
+  static constexpr std::uint32_t kAbsent = ~0U;
+
+  std::uint32_t index_ = kAbsent;  // its place in the registry
+
+ protected:
+  // True exactly while it waits for settle().
+  bool isDirty_ = false;
+  friend class EventLoop;
+};
+
+}  // namespace gyre

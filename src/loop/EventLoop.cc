@@ -1,0 +1,273 @@
+#include "gyre/loop/EventLoop.h"
+
+#include <algorithm>
+#include <exception>
+#include <utility>
+
+#include "base/LogFormat.h"
+#include "gyre/base/Check.h"
+#include "loop/ResidentRegistry.h"
+#include "loop/TimerQueue.h"
+#include "proactor/BlockPool.h"
+
+namespace gyre {
+namespace {
+
+// Functors of one iteration, so that a flood of them does not starve the connections.
+constexpr std::size_t kFunctorBudget = 1024;
+// Room kept for functors after a flood.
+constexpr std::size_t kFunctorsKept = 4096;
+// Callbacks of settle() that make others dirty have their turn in the same iteration, so often.
+constexpr int kSettleRounds = 4;
+constexpr std::chrono::milliseconds kTrimInterval{500};
+
+thread_local EventLoop* currentLoop = nullptr;
+
+class CurrentLoopScope {
+ public:
+  explicit CurrentLoopScope(EventLoop* loop) noexcept
+      : previous_(std::exchange(currentLoop, loop)) {}
+  CurrentLoopScope(const CurrentLoopScope&) = delete;
+  CurrentLoopScope& operator=(const CurrentLoopScope&) = delete;
+  ~CurrentLoopScope() { currentLoop = previous_; }
+
+ private:
+  EventLoop* previous_;
+};
+
+TimePoint addSaturated(TimePoint time, Duration delay) noexcept {
+  return delay > kForever - time ? kForever : time + delay;
+}
+
+}  // namespace
+
+EventLoop::EventLoop() : EventLoop(defaultProactorOptions()) {}
+
+EventLoop::EventLoop(const ProactorOptions& options)
+    : thread_(std::this_thread::get_id()),
+      options_(options),
+      blocks_(std::make_unique<BlockPool>()),
+      proactor_(makeProactor(options)),
+      residents_(std::make_unique<ResidentRegistry>()),
+      timers_(std::make_unique<TimerQueue>()),
+      mailbox_(makeRef<Mailbox>(this, proactor_.get())) {}
+
+EventLoop::EventLoop(std::unique_ptr<Proactor> proactor)
+    : thread_(std::this_thread::get_id()),
+      blocks_(std::make_unique<BlockPool>()),
+      proactor_(std::move(proactor)),
+      residents_(std::make_unique<ResidentRegistry>()),
+      timers_(std::make_unique<TimerQueue>()),
+      mailbox_(makeRef<Mailbox>(this, proactor_.get())) {}
+
+EventLoop::~EventLoop() {
+  assertInLoopThread();
+  GYRE_CHECK(currentLoop != this, "an EventLoop was destroyed from inside its loop()");
+  drainResidents();
+  mailbox_->close();
+  while (!mailbox_->isEmpty() || nextFunctor_ < functors_.size()) finishFunctors();
+  // The last functors may have placed something on the loop.
+  drainResidents();
+  const CurrentLoopScope scope(this);
+  functors_.clear();
+  timers_.reset();
+}
+
+EventLoop* EventLoop::current() noexcept { return currentLoop; }
+
+// --- Any thread
+
+void EventLoop::quit() noexcept {
+  quit_.store(true, std::memory_order_release);
+  wakeup();
+}
+
+bool EventLoop::runInLoop(Functor functor) {
+  if (!isInLoopThread()) return queueInLoop(std::move(functor));
+  invoke(functor, "functor");
+  return true;
+}
+
+bool EventLoop::queueInLoop(Functor functor) { return mailbox_->post(std::move(functor)); }
+
+void EventLoop::wakeup() noexcept { proactor_->wake(); }
+
+// A thread that steps several loops (a simulation) is in the one it steps, and in none of the
+// others.
+bool EventLoop::isInLoopThread() const noexcept {
+  if (currentLoop != nullptr) return currentLoop == this;
+  return thread_ == std::this_thread::get_id();
+}
+
+void EventLoop::assertInLoopThread() const {
+  GYRE_CHECK(isInLoopThread(), "called on another thread than the loop's: use runInLoop");
+}
+
+TimerId EventLoop::runAt(TimePoint when, Functor callback) {
+  return addTimer(when, Duration::zero(), std::move(callback));
+}
+
+TimerId EventLoop::runAfter(Duration delay, Functor callback) {
+  return addTimer(addSaturated(now(), delay), Duration::zero(), std::move(callback));
+}
+
+TimerId EventLoop::runEvery(Duration interval, Functor callback) {
+  GYRE_CHECK(interval > Duration::zero(), "runEvery needs an interval above zero");
+  return addTimer(addSaturated(now(), interval), interval, std::move(callback));
+}
+
+TimerId EventLoop::addTimer(TimePoint due, Duration interval, Functor callback) {
+  const TimerId id(lastTimer_.fetch_add(1, std::memory_order_relaxed) + 1);
+  if (isInLoopThread()) {
+    timers_->add({id, due, interval, std::move(callback)});
+  } else {
+    queueInLoop([this, id, due, interval, moved = std::move(callback)]() mutable {
+      timers_->add({id, due, interval, std::move(moved)});
+    });
+  }
+  return id;
+}
+
+void EventLoop::cancel(TimerId timer) {
+  runInLoop([this, timer] { timers_->cancel(timer); });
+}
+
+// --- Loop thread
+
+void EventLoop::loop() {
+  while (!quit_.load(std::memory_order_acquire)) runOnce(kForever);
+  // What was posted before quit(): the rest of the batch at hand, and one more.
+  finishFunctors();
+  finishFunctors();
+  quit_.store(false, std::memory_order_relaxed);
+}
+
+void EventLoop::runOnce(TimePoint deadline) {
+  assertInLoopThread();
+  GYRE_CHECK(!isDispatching_, "the loop was run from inside an I/O handler");
+  const CurrentLoopScope scope(this);
+  proactor_->mutableCounters().iterations.add();
+  runFunctors();
+  runTimers();
+  settleDirty();
+  trimBlocks();
+  isDispatching_ = true;
+  proactor_->run(waitDeadline(deadline));
+  isDispatching_ = false;
+}
+
+// Takes what was posted before the iteration; what is posted meanwhile waits for the next one.
+void EventLoop::runFunctors() {
+  if (nextFunctor_ == functors_.size()) {
+    nextFunctor_ = 0;
+    functors_.clear();
+    if (functors_.capacity() > kFunctorsKept) functors_ = std::vector<Functor>();
+    mailbox_->take(functors_);
+  }
+  for (std::size_t left = kFunctorBudget; left > 0 && nextFunctor_ < functors_.size(); --left) {
+    // Moved out: a functor may run the loop (the destructor of a server does).
+    Functor functor = std::move(functors_[nextFunctor_++]);
+    invoke(functor, "functor");
+    proactor_->mutableCounters().functors.add();
+  }
+}
+
+void EventLoop::runTimers() {
+  if (timers_->size() == 0) return;
+  timers_->runDue(now(), [this](Functor& callback) {
+    invoke(callback, "timer");
+    proactor_->mutableCounters().timers.add();
+  });
+}
+
+void EventLoop::settleDirty() {
+  for (int round = 0; round < kSettleRounds && !dirty_.empty(); ++round) {
+    const std::size_t count = dirty_.size();
+    for (std::size_t i = 0; i < count; ++i) {
+      dirty_[i]->isDirty_ = false;
+      dirty_[i]->settle();
+    }
+    dirty_.erase(dirty_.begin(), dirty_.begin() + static_cast<std::ptrdiff_t>(count));
+  }
+  // Here, because a removed resident may have been dirty.
+  if (dirty_.empty()) residents_->collect();
+}
+
+void EventLoop::trimBlocks() {
+  if (!blocks_->hasSurplus()) {
+    trimDue_ = kForever;
+  } else if (trimDue_ == kForever) {
+    trimDue_ = now() + kTrimInterval;
+  } else if (now() >= trimDue_) {
+    blocks_->trim();
+    trimDue_ = now() + kTrimInterval;
+  }
+}
+
+TimePoint EventLoop::waitDeadline(TimePoint deadline) const noexcept {
+  const bool hasWork = nextFunctor_ < functors_.size() || !dirty_.empty();
+  if (hasWork || quit_.load(std::memory_order_acquire)) return kNoWait;
+  return std::min({deadline, timers_->nextDue(), trimDue_});
+}
+
+void EventLoop::invoke(Functor& functor, const char* what) noexcept {
+  try {
+    functor();
+    return;
+  } catch (const std::exception& error) {
+    logError("a {} threw: {}", what, error.what());
+  } catch (...) {
+    logError("a {} threw something that is no std::exception", what);
+  }
+  proactor_->mutableCounters().callbackFailures.add();
+}
+
+// --- Residents
+
+void EventLoop::addResident(std::shared_ptr<LoopResident> resident) {
+  assertInLoopThread();
+  // Room for all of them, so that markDirty never needs memory.
+  if (dirty_.capacity() <= residents_->size()) dirty_.reserve(residents_->size() * 2 + 16);
+  residents_->add(std::move(resident));
+}
+
+void EventLoop::removeResident(LoopResident& resident) {
+  assertInLoopThread();
+  residents_->remove(resident);
+  // So that it is let go of before the loop waits.
+  markDirty(resident);
+}
+
+void EventLoop::markDirty(LoopResident& resident) noexcept {
+  if (resident.isDirty_) return;
+  dirty_.push_back(&resident);
+  resident.isDirty_ = true;
+}
+
+std::size_t EventLoop::residentCount() const noexcept { return residents_->size(); }
+
+std::size_t EventLoop::residentCount(const void* group) const noexcept {
+  return residents_->sizeOf(group);
+}
+
+void EventLoop::closeResidents(const void* group) { residents_->beginClose(group); }
+
+// --- Ending
+
+void EventLoop::drainResidents() {
+  closeResidents(nullptr);
+  while (residents_->size() != 0) {
+    runOnce(now() + std::chrono::milliseconds(100));
+    closeResidents(nullptr);  // those that functors have placed meanwhile
+  }
+  runOnce(kNoWait);  // lets go of the last
+}
+
+void EventLoop::finishFunctors() {
+  const CurrentLoopScope scope(this);
+  do {
+    runFunctors();
+  } while (nextFunctor_ < functors_.size());
+}
+
+}  // namespace gyre

@@ -1,0 +1,61 @@
+#include "gyre/loop/EventLoopThread.h"
+
+#include <pthread.h>
+#include <sched.h>
+
+#include <system_error>
+#include <utility>
+
+namespace gyre {
+
+EventLoopThread::EventLoopThread(LoopThreadOptions options, ThreadInitCallback init)
+    : options_(std::move(options)), init_(std::move(init)) {}
+
+EventLoopThread::~EventLoopThread() {
+  if (!thread_.joinable()) return;
+  // The functor runs on the loop's thread, so the loop it quits is alive.
+  if (mailbox_) mailbox_->post([loop = mailbox_->loop()] { loop->quit(); });
+  thread_.join();
+}
+
+EventLoop* EventLoopThread::startLoop() {
+  GYRE_CHECK(!thread_.joinable(), "an EventLoopThread was started twice");
+  std::promise<RefPtr<Mailbox>> promise;
+  std::future<RefPtr<Mailbox>> ready = promise.get_future();
+  thread_ = std::thread([this, moved = std::move(promise)]() mutable { run(std::move(moved)); });
+  try {
+    mailbox_ = ready.get();
+    return mailbox_->loop();
+  } catch (...) {
+    thread_.join();
+    throw;
+  }
+}
+
+void EventLoopThread::run(std::promise<RefPtr<Mailbox>> ready) noexcept {
+  try {
+    prepareThread();
+    EventLoop loop(options_.proactor);
+    if (init_) init_(&loop);
+    ready.set_value(loop.mailbox());
+    loop.loop();
+  } catch (...) {
+    ready.set_exception(std::current_exception());
+  }
+}
+
+void EventLoopThread::prepareThread() const {
+  ::pthread_setname_np(::pthread_self(), options_.name.substr(0, 15).c_str());
+  if (options_.cpu < 0) return;
+  cpu_set_t cpus;
+  CPU_ZERO(&cpus);
+  CPU_SET(static_cast<std::size_t>(options_.cpu), &cpus);
+  const int error = ::pthread_setaffinity_np(::pthread_self(), sizeof cpus, &cpus);
+  if (error != 0) {
+    throw std::system_error(error, std::generic_category(),
+                            "cannot pin a loop to CPU " + std::to_string(options_.cpu) +
+                                " (choose one that taskset -p shows for this process)");
+  }
+}
+
+}  // namespace gyre

@@ -1,0 +1,76 @@
+#include "gyre/loop/EventLoopThreadPool.h"
+
+#include <sched.h>
+
+#include <algorithm>
+#include <system_error>
+#include <utility>
+
+namespace gyre {
+namespace {
+
+int usableCpus() noexcept {
+  cpu_set_t cpus;
+  if (::sched_getaffinity(0, sizeof cpus, &cpus) != 0) return 1;
+  return std::clamp(CPU_COUNT(&cpus), 1, EventLoopThreadPool::kThreadsMax);
+}
+
+}  // namespace
+
+EventLoopThreadPool::EventLoopThreadPool(EventLoop* baseLoop, std::string name)
+    : baseLoop_(baseLoop), name_(std::move(name)), threadNum_(usableCpus()) {}
+
+EventLoopThreadPool::~EventLoopThreadPool() = default;
+
+void EventLoopThreadPool::setThreadNum(int count) {
+  GYRE_CHECK(!isStarted_, "setThreadNum belongs before start");
+  if (count < 0 || count > kThreadsMax) {
+    throw std::system_error(EINVAL, std::generic_category(),
+                            std::to_string(count) + " threads are not possible (use 0 to " +
+                                std::to_string(kThreadsMax) + "; 0: all on the main loop)");
+  }
+  threadNum_ = count;
+}
+
+void EventLoopThreadPool::start(const ThreadInitCallback& init) {
+  baseLoop_->assertInLoopThread();
+  GYRE_CHECK(!isStarted_, "an EventLoopThreadPool was started twice");
+  if (loops_.empty()) {
+    try {
+      for (int i = 0; i < threadNum_; ++i) startThread(i, init);
+    } catch (...) {
+      loops_.clear();
+      threads_.clear();
+      throw;
+    }
+  }
+  if (loops_.empty()) {
+    loops_.push_back(baseLoop_);
+    if (init) init(baseLoop_);
+  }
+  isStarted_ = true;
+}
+
+void EventLoopThreadPool::startThread(int index, const ThreadInitCallback& init) {
+  LoopThreadOptions options;
+  options.proactor = baseLoop_->options();
+  options.name = name_ + "-" + std::to_string(index);
+  if (!cpus_.empty()) options.cpu = cpus_[static_cast<std::size_t>(index) % cpus_.size()];
+  threads_.push_back(std::make_unique<EventLoopThread>(std::move(options), init));
+  loops_.push_back(threads_.back()->startLoop());
+}
+
+EventLoop* EventLoopThreadPool::getNextLoop() {
+  baseLoop_->assertInLoopThread();
+  GYRE_CHECK(isStarted_, "the pool has not been started");
+  EventLoop* loop = loops_[next_];
+  if (++next_ == loops_.size()) next_ = 0;
+  return loop;
+}
+
+const std::vector<EventLoop*>& EventLoopThreadPool::getAllLoops() const {
+  GYRE_CHECK(isStarted_, "the pool has not been started");
+  return loops_;
+}
+
+}  // namespace gyre

@@ -1,0 +1,36 @@
+// ResidentRegistry: the owner of a loop's residents.
+//
+// Thread  The loop's.
+// Owns    Each resident from add() to the collect() after its remove().
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <vector>
+
+#include "gyre/loop/LoopResident.h"
+
+namespace gyre {
+
+class ResidentRegistry {
+ public:
+  // May throw std::bad_alloc.
+  void add(std::shared_ptr<LoopResident> resident);
+  // The resident stays alive until collect(): it may be running.
+  void remove(LoopResident& resident);
+  // Lets go of what was removed.
+  void collect();
+
+  std::size_t size() const noexcept { return live_; }
+  std::size_t sizeOf(const void* group) const noexcept;
+  // Begins to close those of a group, or all when it is null.
+  void beginClose(const void* group);
+
+ private:
+  // The first live_ are residents, those behind them were removed and await collect(): so removing
+  // needs no memory.
+  std::vector<std::shared_ptr<LoopResident>> residents_;
+  std::size_t live_ = 0;
+};
+
+}  // namespace gyre

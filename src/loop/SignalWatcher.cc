@@ -1,0 +1,55 @@
+#include "gyre/loop/SignalWatcher.h"
+
+#include <csignal>
+#include <exception>
+#include <system_error>
+#include <utility>
+
+#include "base/LogFormat.h"
+
+namespace gyre {
+
+std::shared_ptr<SignalWatcher> SignalWatcher::watch(EventLoop* loop,
+                                                    std::initializer_list<int> signals,
+                                                    Callback callback) {
+  sigset_t set;
+  ::sigemptyset(&set);
+  for (const int signal : signals) ::sigaddset(&set, signal);
+  ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
+  const int fd = ::signalfd(-1, &set, SFD_CLOEXEC);
+  if (fd < 0) throw std::system_error(errno, std::generic_category(), "cannot watch signals");
+  const SocketHandle handle = loop->proactor().adopt(fd);
+  auto watcher = std::make_shared<SignalWatcher>(loop, handle, std::move(callback));
+  loop->addResident(watcher);
+  loop->proactor().read(watcher->read_, handle,
+                        {reinterpret_cast<char*>(&watcher->info_), sizeof watcher->info_});
+  return watcher;
+}
+
+SignalWatcher::SignalWatcher(EventLoop* loop, SocketHandle signals, Callback callback)
+    : loop_(loop),
+      handle_(signals),
+      callback_(std::move(callback)),
+      read_(&SignalWatcher::handleRead) {}
+
+void SignalWatcher::beginClose() { loop_->proactor().cancel(read_); }
+
+void SignalWatcher::handleRead(IoContext& context, const IoResult& result) {
+  SignalWatcher& self = ownerOf<&SignalWatcher::read_>(context);
+  Proactor& proactor = self.loop_->proactor();
+  if (result.error != 0 || result.bytes != sizeof self.info_) {
+    proactor.close(self.handle_);
+    return self.loop_->removeResident(self);
+  }
+  const auto signal = static_cast<int>(self.info_.ssi_signo);
+  proactor.read(self.read_, self.handle_,
+                {reinterpret_cast<char*>(&self.info_), sizeof self.info_});
+  try {
+    self.callback_(signal);
+  } catch (const std::exception& error) {
+    logError("the callback of signal {} threw: {}", signal, error.what());
+    proactor.mutableCounters().callbackFailures.add();
+  }
+}
+
+}  // namespace gyre
