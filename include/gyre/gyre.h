@@ -1,0 +1,11 @@
+// gyre: everything a TCP server needs, in one include.
+#pragma once
+
+#include "gyre/base/Buffer.h"
+#include "gyre/base/InetAddress.h"
+#include "gyre/base/Log.h"
+#include "gyre/loop/EventLoop.h"
+#include "gyre/loop/EventLoopThread.h"
+#include "gyre/loop/EventLoopThreadPool.h"
+#include "gyre/net/TcpConnection.h"
+#include "gyre/net/TcpServer.h"

@@ -1,0 +1,60 @@
+// ConnectionProfile: what many connections have in common: callbacks, limits, a name.
+//
+// Thread  Written before the first connection gets it; then read by all loops.
+// Owns    The callbacks.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+#include "gyre/base/Export.h"
+#include "gyre/base/RefPtr.h"
+#include "gyre/net/Callbacks.h"
+
+namespace gyre {
+
+class ConnectionGroup;
+
+// What happens when more than outputLimit bytes wait to be sent to a peer.
+enum class OutputPolicy : std::uint8_t {
+  Report,        // only the high-water callback tells
+  PauseReading,  // nothing more is read from the peer until half of it is sent
+  Close,         // the connection is aborted
+};
+
+struct ConnectionOptions {
+  // Bytes, queued to send. The callback comes each time they rise above it.
+  std::size_t highWaterMark = 64 * 1024 * 1024;
+  std::size_t outputLimit = 64 * 1024 * 1024;
+  OutputPolicy outputPolicy = OutputPolicy::PauseReading;
+  // Bytes, received but not retrieved; above it reading pauses until startRead().
+  std::size_t inputLimit = 64 * 1024 * 1024;
+  // After our FIN: how long, and for how many bytes, we wait for the peer's, discarding what it
+  // sends. Closing before it has read everything would destroy what is on its way to it.
+  std::chrono::milliseconds lingerTime{10'000};
+  std::size_t lingerBytes = 64 * 1024 * 1024;
+  // False: a new connection reads nothing before startRead().
+  bool readOnEstablish = true;
+};
+
+// Made by TcpServer::makeProfile().
+struct GYRE_API ConnectionProfile : public RefCounted {
+  explicit ConnectionProfile(RefPtr<ConnectionGroup> owner);
+  ~ConnectionProfile();
+
+  std::string name;
+  ConnectionOptions options;
+  ConnectionCallback onConnection;
+  MessageCallback onMessage;  // without one, what arrives is discarded
+  WriteCompleteCallback onWriteComplete;
+  HighWaterMarkCallback onHighWaterMark;
+  HalfCloseCallback onHalfClose;
+  CloseCallback onClose;
+
+  // Internal: whose connections these are.
+  const RefPtr<ConnectionGroup> group;
+};
+
+}  // namespace gyre

@@ -1,0 +1,240 @@
+// TcpConnection: one connected socket and the bytes in flight on it.
+//
+// Thread  Lives on one EventLoop for life. Methods under "Any thread" post to it; the others belong
+//         on it. No lock is taken on its data path.
+// Owns    The socket, unread input, unsent output, one IoContext per direction.
+// Borrows Its loop. After the loop's end a handle still kept is a closed connection whose calls do
+//         nothing.
+// Ends    When the last completion has returned, not when close was asked for; the close callback
+// is
+//         the last. What belonged to the loop, and the user's context, are given back right after
+//         it.
+#pragma once
+
+#include <any>
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "gyre/base/Buffer.h"
+#include "gyre/base/Export.h"
+#include "gyre/base/RefPtr.h"
+#include "gyre/loop/EventLoop.h"
+#include "gyre/net/Callbacks.h"
+#include "gyre/net/ConnectionFilter.h"
+#include "gyre/net/ConnectionProfile.h"
+#include "gyre/net/Endpoints.h"
+
+namespace gyre {
+
+class OutputQueue;
+
+enum class CloseReason : std::uint8_t {
+  None,            // not closed
+  PeerClosed,      // the peer shut down its side, all was sent
+  Shutdown,        // shutdown() here, all was sent
+  Aborted,         // forceClose() here, or the loop ended
+  Error,           // the socket failed: error() says how
+  CallbackFailed,  // a callback threw
+  OutputLimit,     // OutputPolicy::Close
+  LingerTimeout,   // the peer did not answer our FIN in time, or sent too much after it
+  OutOfMemory,
+};
+
+class GYRE_API TcpConnection final : public LoopResident,
+                                     public std::enable_shared_from_this<TcpConnection> {
+ public:
+  // Internal: made by TcpServer on the connection's loop.
+  struct Init {
+    EventLoop* loop;
+    SocketHandle socket;
+    std::uint64_t id;
+    RefPtr<ConnectionProfile> profile;
+  };
+  explicit TcpConnection(const Init& init);
+  ~TcpConnection() override;
+
+  // --- Any thread
+
+  // Bytes are sent in the order of the calls of one thread; ignored once shutdown was asked for.
+  void send(std::string_view bytes);  // copies
+  void send(const char* text) { send(std::string_view(text)); }
+  void send(const void* bytes, std::size_t size);       // copies
+  void send(std::string&& bytes);                       // keeps a large one
+  void send(std::shared_ptr<const std::string> bytes);  // keeps it: one for many connections
+  // Takes all that is readable. REQUIRES: the buffer belongs to the calling thread.
+  void send(Buffer& buffer);
+
+  // Closes in good order: sends what is queued, then FIN, waits for the peer's (discarding what it
+  // sends), then closes. No message callback runs after it was processed.
+  void shutdown();
+  // Half-closes: sends what is queued, then FIN; messages still arrive until the peer closes too.
+  void shutdownWrite();
+  // Closes now: what was not sent is lost, the peer may see a reset.
+  void forceClose();
+  // After stopRead() on the loop's thread no message callback runs, and the kernel soon stops
+  // taking bytes, so that the peer is held back. startRead() delivers what was taken by then.
+  void startRead();
+  void stopRead();
+
+  bool connected() const noexcept {
+    return state_.load(std::memory_order_acquire) == State::Connected;
+  }
+  bool disconnected() const noexcept {
+    return state_.load(std::memory_order_acquire) == State::Closed;
+  }
+  std::uint64_t id() const noexcept { return id_; }
+  InetAddress localAddress() const noexcept { return endpoints_.local(); }
+  InetAddress peerAddress() const noexcept { return endpoints_.peer(); }
+  bool isInLoopThread() const noexcept;
+  // Runs it on the connection's loop, later. False after the loop's end.
+  bool queueInLoop(Functor functor) { return mailbox_->post(std::move(functor)); }
+
+  // --- Loop thread
+
+  // REQUIRES: the loop lives, as in every callback.
+  EventLoop* loop() const noexcept { return mailbox_->loop(); }
+  // Why it closed, and the errno value for Error; None and 0 before.
+  CloseReason closeReason() const noexcept { return reason_; }
+  int error() const noexcept { return error_; }
+  std::uint64_t bytesReceived() const noexcept { return bytesReceived_; }
+  std::uint64_t bytesSent() const noexcept { return bytesSent_; }
+  // Bytes that wait to be sent or are in flight.
+  std::size_t outputBytes() const noexcept;
+  // Bytes received that no message callback has retrieved.
+  std::size_t inputBytes() const noexcept;
+  bool isReading() const noexcept { return has(kReading); }
+  // Nagle's algorithm is off on every connection unless switched on here.
+  void setTcpNoDelay(bool on) noexcept;
+  // Anything of the user's; destroyed right after the close callback.
+  std::any& context();
+  void setContext(std::any context) { this->context() = std::move(context); }
+  // Other callbacks and limits from now on (a protocol switch).
+  // REQUIRES: made by the same server's makeProfile().
+  void setProfile(RefPtr<ConnectionProfile> profile);
+  const ConnectionProfile& profile() const noexcept { return *profile_; }
+  // Between wire and user from now on. REQUIRES: none was set.
+  void setFilter(std::unique_ptr<ConnectionFilter> filter);
+
+  // --- Internal
+
+  // Once, on the loop: tells the user, starts the first read.
+  void connectEstablished();
+  void beginClose() override;
+  void settle() override;
+  const void* group() const noexcept override;
+
+ private:
+  enum class State : std::uint8_t {
+    Connected,  // the user sends and receives
+    Flushing,   // closing in good order: what is queued is being sent
+    Lingering,  // our FIN is out; waiting for the peer's
+    Joining,    // waiting for the operations in flight to end
+    Closed,
+  };
+  // Flags; each is true exactly while …
+  static constexpr std::uint16_t kReading = 1 << 0;       // the user wants messages
+  static constexpr std::uint16_t kEndOfInput = 1 << 1;    // the peer's FIN has come
+  static constexpr std::uint16_t kEndUntold = 1 << 2;     // … while the user did not read
+  static constexpr std::uint16_t kInputUntold = 1 << 3;   // input_ holds bytes never offered
+  static constexpr std::uint16_t kFinWanted = 1 << 4;     // shutdownWrite() was asked for
+  static constexpr std::uint16_t kFinSent = 1 << 5;       // our FIN is out
+  static constexpr std::uint16_t kAbortWanted = 1 << 6;   // settle() is to abort
+  static constexpr std::uint16_t kHighWaterDue = 1 << 7;  // settle() is to tell of high water
+  static constexpr std::uint16_t kOutputFull = 1 << 8;    // reading pauses: output limit
+  static constexpr std::uint16_t kInputFull = 1 << 9;     // reading pauses: input limit
+  static constexpr std::uint16_t kEstablished = 1 << 10;  // the user knows of it
+
+  // What few connections have.
+  struct Extras {
+    std::any context;
+    std::unique_ptr<ConnectionFilter> filter;
+    std::vector<RefPtr<ConnectionProfile>> retired;  // a callback of it may still be running
+    TimerId lingerTimer;
+    std::size_t bytesDiscarded = 0;
+  };
+
+  bool has(std::uint16_t flag) const noexcept { return (flags_ & flag) != 0; }
+  void set(std::uint16_t flag) noexcept { flags_ = static_cast<std::uint16_t>(flags_ | flag); }
+  void clear(std::uint16_t flag) noexcept { flags_ = static_cast<std::uint16_t>(flags_ & ~flag); }
+  State state() const noexcept { return state_.load(std::memory_order_relaxed); }
+  void setState(State state) noexcept { state_.store(state, std::memory_order_release); }
+  Extras& extras();
+  Proactor& proactor() const noexcept { return loop()->proactor(); }
+  void post(void (TcpConnection::*method)());
+  template <typename Call>
+  bool guarded(Call call) noexcept;
+
+  // Input
+  static void handleInput(IoContext& context, const IoResult& result);
+  void handleBytes(std::string_view bytes);
+  void handleEndOfStream();
+  void handleWatch(const IoResult& result);
+  void discard(std::size_t bytes);
+  void decode(std::string_view received);
+  void deliver(std::string_view bytes);
+  void deliverKept();
+  void keep(std::string_view bytes);
+  void callMessage(Buffer& buffer);
+  void limitInput();
+  bool wantsInput() const noexcept;
+  void updateReading();
+
+  // Output
+  template <typename Bytes>
+  void sendInLoop(Bytes&& bytes) noexcept;
+  bool maySend() const noexcept { return state() == State::Connected && !has(kFinWanted); }
+  void encode(std::string_view plain);
+  template <typename Bytes>
+  void enqueue(Bytes&& bytes) noexcept;
+  void submitSend();
+  static void handleSend(IoContext& context, const IoResult& result);
+  void handleSent(const IoResult& result);
+  void outputEmptied();
+  bool hasOutput() const noexcept { return output_ != nullptr; }
+  void limitOutput(std::size_t before) noexcept;
+  void tellHighWater();
+
+  // Closing
+  void startReadInLoop();
+  void stopReadInLoop();
+  void shutdownInLoop();
+  void shutdownWriteInLoop();
+  void forceCloseInLoop();
+  void requestAbort(CloseReason reason, int error) noexcept;
+  void beginGraceful(CloseReason reason);
+  void finishFilter();
+  void advanceClose();
+  void sendFin();
+  void startLinger();
+  void abort(CloseReason reason, int error);
+  void joinInFlight();
+  void closeSocket();
+  void finishClose();
+
+  RefPtr<Mailbox> mailbox_;
+  RefPtr<ConnectionProfile> profile_;
+  IoContext input_;  // receive, or the watch for a reset while nothing is received
+  IoContext send_;
+  const std::uint64_t id_;
+  std::uint64_t bytesReceived_ = 0;
+  std::uint64_t bytesSent_ = 0;
+  std::unique_ptr<Buffer> unread_;  // null while all was retrieved
+  OutputQueue* output_ = nullptr;   // null while all was sent
+  std::unique_ptr<Extras> extras_;
+  Endpoints endpoints_;
+  SocketHandle socket_;
+  std::atomic<State> state_{State::Connected};
+  CloseReason reason_ = CloseReason::None;
+  std::int16_t error_ = 0;
+  std::uint16_t flags_ = 0;
+};
+
+// The budget of an idle connection (256 bytes with control block, allocator and registry) allows
+// 208; 8 of them are kept for its place in a timing wheel.
+static_assert(sizeof(TcpConnection) <= 200);
+
+}  // namespace gyre

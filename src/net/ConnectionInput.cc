@@ -1,0 +1,154 @@
+// What a connection receives: delivering it, keeping what the user does not take, pausing.
+#include <cerrno>
+#include <new>
+#include <utility>
+
+#include "gyre/net/TcpConnection.h"
+#include "net/ConnectionCalls.h"
+
+namespace gyre {
+
+void TcpConnection::handleInput(IoContext& context, const IoResult& result) {
+  TcpConnection& self = ownerOf<&TcpConnection::input_>(context);
+  if (context.kind() == IoKind::Poll) return self.handleWatch(result);
+  if (result.more) return self.handleBytes({result.data, result.bytes});
+  if (self.state() == State::Joining) return self.joinInFlight();
+  switch (result.error) {
+    case 0: return self.handleEndOfStream();
+    case ECANCELED: return self.updateReading();
+    default: return self.abort(CloseReason::Error, result.error);
+  }
+}
+
+void TcpConnection::handleBytes(std::string_view bytes) {
+  bytesReceived_ += bytes.size();
+  if (state() != State::Connected) return discard(bytes.size());
+  if (has(kAbortWanted)) return;
+  if (extras_ != nullptr && extras_->filter != nullptr) return decode(bytes);
+  deliver(bytes);
+}
+
+// Before our FIN the peer may send as it likes, it will see the end; after it there is a limit.
+void TcpConnection::discard(std::size_t bytes) {
+  if (state() != State::Lingering || extras_ == nullptr) return;
+  extras_->bytesDiscarded += bytes;
+  if (extras_->bytesDiscarded > profile_->options.lingerBytes) {
+    abort(CloseReason::LingerTimeout, 0);
+  }
+}
+
+void TcpConnection::decode(std::string_view received) {
+  Buffer plain;
+  Buffer wire;
+  bool isGood = true;
+  if (!guarded([&] { isGood = extras_->filter->decode(received, plain, wire); })) return;
+  if (wire.readableBytes() != 0) enqueue(wire.view());
+  if (plain.readableBytes() != 0) deliver(plain.view());
+  if (!isGood) requestAbort(CloseReason::Error, EPROTO);
+}
+
+void TcpConnection::deliver(std::string_view bytes) {
+  if (!has(kReading) || has(kInputUntold)) return keep(bytes);
+  if (unread_ != nullptr) {
+    if (!guarded([&] { unread_->append(bytes); })) return;
+    callMessage(*unread_);
+    if (unread_ != nullptr && unread_->readableBytes() == 0) unread_.reset();
+  } else {
+    Buffer window = Buffer::borrow(bytes.data(), bytes.size());
+    callMessage(window);
+    if (window.readableBytes() == 0 || state() != State::Connected || has(kAbortWanted)) return;
+    // Moving copies what is left: the lent bytes go back when this returns.
+    guarded([&] { unread_ = std::make_unique<Buffer>(std::move(window)); });
+  }
+  limitInput();
+}
+
+void TcpConnection::keep(std::string_view bytes) {
+  guarded([&] {
+    if (unread_ == nullptr) unread_ = std::make_unique<Buffer>();
+    unread_->append(bytes);
+    set(kInputUntold);
+  });
+  if (has(kReading)) loop()->markDirty(*this);
+}
+
+// What came while the user did not read, once he does: bytes first, then the end.
+void TcpConnection::deliverKept() {
+  if (state() != State::Connected || !has(kReading)) return;
+  if (has(kInputUntold)) {
+    clear(kInputUntold);
+    callMessage(*unread_);
+    if (unread_ != nullptr && unread_->readableBytes() == 0) unread_.reset();
+    limitInput();
+  }
+  if (!has(kEndUntold) || !has(kReading) || state() != State::Connected) return;
+  clear(kEndUntold);
+  handleEndOfStream();
+}
+
+void TcpConnection::callMessage(Buffer& buffer) {
+  guarded([&] {
+    if (profile_->onMessage) {
+      profile_->onMessage(shared_from_this(), buffer);
+    } else {
+      buffer.retrieveAll();
+    }
+  });
+}
+
+void TcpConnection::limitInput() {
+  if (inputBytes() <= profile_->options.inputLimit || has(kInputFull)) return;
+  logWarn("connection {}: {} bytes were not retrieved (inputLimit): reading pauses", id_,
+          inputBytes());
+  set(kInputFull);
+  loop()->markDirty(*this);
+}
+
+std::size_t TcpConnection::inputBytes() const noexcept {
+  return unread_ == nullptr ? 0 : unread_->readableBytes();
+}
+
+void TcpConnection::handleEndOfStream() {
+  set(kEndOfInput);
+  if (state() != State::Connected) {
+    advanceClose();
+    if (state() < State::Joining) updateReading();
+    return;
+  }
+  if (!has(kReading) || has(kInputUntold)) {
+    set(kEndUntold);
+  } else if (profile_->onHalfClose) {
+    guarded([this] { profile_->onHalfClose(shared_from_this()); });
+  } else {
+    beginGraceful(CloseReason::PeerClosed);
+  }
+  loop()->markDirty(*this);
+}
+
+// While nothing is received nothing else tells of a reset.
+void TcpConnection::handleWatch(const IoResult& result) {
+  if (state() == State::Joining) return joinInFlight();
+  if (result.error == ECANCELED) return updateReading();
+  abort(CloseReason::Error, result.error != 0 ? result.error : ECONNRESET);
+}
+
+bool TcpConnection::wantsInput() const noexcept {
+  if (has(kEndOfInput)) return false;
+  if (state() != State::Connected) return true;  // to be discarded
+  return has(kReading) && !has(kOutputFull) && !has(kInputFull);
+}
+
+// Brings what is in flight in line with what is wanted: a receive or a watch, never both.
+void TcpConnection::updateReading() {
+  if (state() >= State::Joining) return;
+  const bool wanted = wantsInput();
+  if (input_.isInFlight()) {
+    if (wanted != (input_.kind() == IoKind::Receive)) proactor().cancel(input_);
+  } else if (wanted) {
+    proactor().receive(input_, socket_);
+  } else {
+    proactor().poll(input_, socket_, 0);  // POLLERR and POLLHUP always count
+  }
+}
+
+}  // namespace gyre

@@ -1,0 +1,137 @@
+// What a connection sends: queueing, one send in flight, limits.
+#include <array>
+#include <cerrno>
+#include <utility>
+
+#include "gyre/net/TcpConnection.h"
+#include "net/ConnectionCalls.h"
+#include "net/OutputQueue.h"
+
+namespace gyre {
+
+// --- Any thread
+
+void TcpConnection::send(const void* bytes, std::size_t size) {
+  send(std::string_view(static_cast<const char*>(bytes), size));
+}
+
+void TcpConnection::send(std::string_view bytes) {
+  if (isInLoopThread()) return sendInLoop(bytes);
+  send(std::string(bytes));
+}
+
+void TcpConnection::send(std::string&& bytes) {
+  if (isInLoopThread()) return sendInLoop(std::move(bytes));
+  mailbox_->post([self = shared_from_this(), moved = std::move(bytes)]() mutable {
+    self->sendInLoop(std::move(moved));
+  });
+}
+
+void TcpConnection::send(std::shared_ptr<const std::string> bytes) {
+  if (isInLoopThread()) return sendInLoop(std::move(bytes));
+  mailbox_->post([self = shared_from_this(), moved = std::move(bytes)]() mutable {
+    self->sendInLoop(std::move(moved));
+  });
+}
+
+void TcpConnection::send(Buffer& buffer) {
+  send(buffer.view());
+  buffer.retrieveAll();
+}
+
+// --- Loop thread
+
+namespace {
+
+std::string_view viewOf(std::string_view bytes) noexcept { return bytes; }
+std::string_view viewOf(const std::shared_ptr<const std::string>& bytes) noexcept {
+  return bytes == nullptr ? std::string_view() : std::string_view(*bytes);
+}
+
+}  // namespace
+
+template <typename Bytes>
+void TcpConnection::sendInLoop(Bytes&& bytes) noexcept {
+  if (!maySend() || viewOf(bytes).empty()) return;
+  if (extras_ != nullptr && extras_->filter != nullptr) return encode(viewOf(bytes));
+  enqueue(std::forward<Bytes>(bytes));
+}
+
+void TcpConnection::encode(std::string_view plain) {
+  Buffer wire;
+  bool isGood = true;
+  if (!guarded([&] { isGood = extras_->filter->encode(plain, wire); })) return;
+  if (!isGood) return requestAbort(CloseReason::Error, EPROTO);
+  enqueue(wire.view());
+}
+
+template <typename Bytes>
+void TcpConnection::enqueue(Bytes&& bytes) noexcept {
+  if (viewOf(bytes).empty()) return;
+  const std::size_t before = outputBytes();
+  if (output_ == nullptr) output_ = OutputQueue::make(loop()->blocks());
+  if (output_ == nullptr || !output_->append(std::forward<Bytes>(bytes))) {
+    return requestAbort(CloseReason::OutOfMemory, ENOMEM);
+  }
+  limitOutput(before);
+  loop()->markDirty(*this);
+}
+
+template void TcpConnection::enqueue(std::string_view&& bytes) noexcept;
+
+void TcpConnection::limitOutput(std::size_t before) noexcept {
+  const ConnectionOptions& options = profile_->options;
+  const std::size_t after = outputBytes();
+  if (before <= options.highWaterMark && after > options.highWaterMark) set(kHighWaterDue);
+  if (after <= options.outputLimit) return;
+  switch (options.outputPolicy) {
+    case OutputPolicy::Report: return;
+    case OutputPolicy::PauseReading: return set(kOutputFull);
+    case OutputPolicy::Close: return requestAbort(CloseReason::OutputLimit, 0);
+  }
+}
+
+void TcpConnection::tellHighWater() {
+  clear(kHighWaterDue);
+  if (!profile_->onHighWaterMark) return;
+  guarded([this] { profile_->onHighWaterMark(shared_from_this(), outputBytes()); });
+}
+
+std::size_t TcpConnection::outputBytes() const noexcept {
+  return output_ == nullptr ? 0 : output_->size();
+}
+
+// One send in flight, ever: two could be reordered.
+void TcpConnection::submitSend() {
+  if (output_ == nullptr || send_.isInFlight()) return;
+  std::array<IoSlice, kSendSlicesMax> slices;
+  const std::size_t count = output_->gather(slices);
+  proactor().send(send_, socket_, std::span(slices).first(count));
+}
+
+void TcpConnection::handleSend(IoContext& context, const IoResult& result) {
+  ownerOf<&TcpConnection::send_>(context).handleSent(result);
+}
+
+void TcpConnection::handleSent(const IoResult& result) {
+  bytesSent_ += result.bytes;
+  output_->consume(result.bytes);
+  if (state() == State::Joining) return joinInFlight();
+  if (result.error != 0) return abort(CloseReason::Error, result.error);
+  if (has(kOutputFull) && outputBytes() <= profile_->options.outputLimit / 2) {
+    clear(kOutputFull);
+    loop()->markDirty(*this);
+  }
+  if (output_->isEmpty()) return outputEmptied();
+  loop()->markDirty(*this);
+}
+
+void TcpConnection::outputEmptied() {
+  OutputQueue::destroy(std::exchange(output_, nullptr));
+  if (state() == State::Connected && profile_->onWriteComplete) {
+    guarded([this] { profile_->onWriteComplete(shared_from_this()); });
+  }
+  if (state() != State::Connected || has(kFinWanted)) loop()->markDirty(*this);
+}
+
+}  // namespace gyre

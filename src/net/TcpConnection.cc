@@ -1,0 +1,233 @@
+// The life of a connection: establishing, the calls of the user, closing. What moves bytes is in
+// ConnectionInput.cc and ConnectionOutput.cc.
+#include "gyre/net/TcpConnection.h"
+
+#include <utility>
+
+#include "gyre/base/Check.h"
+#include "net/ConnectionCalls.h"
+#include "net/ConnectionGroup.h"
+#include "net/OutputQueue.h"
+
+namespace gyre {
+
+ConnectionProfile::ConnectionProfile(RefPtr<ConnectionGroup> owner) : group(std::move(owner)) {}
+ConnectionProfile::~ConnectionProfile() = default;
+
+TcpConnection::TcpConnection(const Init& init)
+    : mailbox_(init.loop->mailbox()),
+      profile_(init.profile),
+      input_(&TcpConnection::handleInput),
+      send_(&TcpConnection::handleSend),
+      id_(init.id),
+      endpoints_(init.loop->proactor().localAddress(init.socket),
+                 init.loop->proactor().peerAddress(init.socket)),
+      socket_(init.socket) {}
+
+// Plain memory: finishClose() has given everything back that belonged to the loop.
+TcpConnection::~TcpConnection() {
+  GYRE_CHECK(state() == State::Closed || !has(kEstablished),
+             "a TcpConnection was destroyed before it was closed");
+}
+
+void TcpConnection::connectEstablished() {
+  loop()->proactor().mutableCounters().connections.add();
+  set(kEstablished);
+  if (profile_->options.readOnEstablish) set(kReading);
+  guarded([this] {
+    if (profile_->onConnection) profile_->onConnection(shared_from_this());
+  });
+  loop()->markDirty(*this);  // settle() starts the first read, or what the callback asked for
+}
+
+// --- Any thread
+
+void TcpConnection::post(void (TcpConnection::*method)()) {
+  if (isInLoopThread()) return (this->*method)();
+  mailbox_->post([self = shared_from_this(), method] { (self.get()->*method)(); });
+}
+
+bool TcpConnection::isInLoopThread() const noexcept {
+  // Compared, not asked: the loop may have ended.
+  return EventLoop::current() == mailbox_->loop() && !disconnected();
+}
+
+void TcpConnection::shutdown() { post(&TcpConnection::shutdownInLoop); }
+void TcpConnection::shutdownWrite() { post(&TcpConnection::shutdownWriteInLoop); }
+void TcpConnection::forceClose() { post(&TcpConnection::forceCloseInLoop); }
+void TcpConnection::startRead() { post(&TcpConnection::startReadInLoop); }
+void TcpConnection::stopRead() { post(&TcpConnection::stopReadInLoop); }
+
+void TcpConnection::startReadInLoop() {
+  if (state() != State::Connected) return;
+  set(kReading);
+  clear(kInputFull);
+  loop()->markDirty(*this);
+}
+
+void TcpConnection::stopReadInLoop() {
+  if (state() != State::Connected) return;
+  clear(kReading);
+  loop()->markDirty(*this);
+}
+
+void TcpConnection::shutdownInLoop() {
+  if (state() == State::Connected) beginGraceful(CloseReason::Shutdown);
+}
+
+void TcpConnection::shutdownWriteInLoop() {
+  if (!maySend()) return;
+  finishFilter();
+  set(kFinWanted);
+  loop()->markDirty(*this);
+}
+
+void TcpConnection::forceCloseInLoop() { requestAbort(CloseReason::Aborted, 0); }
+
+void TcpConnection::beginClose() { requestAbort(CloseReason::Aborted, 0); }
+
+// --- Loop thread
+
+void TcpConnection::setTcpNoDelay(bool on) noexcept {
+  if (state() < State::Joining) proactor().setOption(socket_, SocketOption::NoDelay, on ? 1 : 0);
+}
+
+std::any& TcpConnection::context() { return extras().context; }
+
+TcpConnection::Extras& TcpConnection::extras() {
+  if (extras_ == nullptr) extras_ = std::make_unique<Extras>();
+  return *extras_;
+}
+
+void TcpConnection::setProfile(RefPtr<ConnectionProfile> profile) {
+  if (state() == State::Closed) return;
+  GYRE_CHECK(profile && profile->group.get() == profile_->group.get(),
+             "a connection takes profiles of its own server only");
+  // A callback of the old one may be what calls us.
+  extras().retired.push_back(std::exchange(profile_, std::move(profile)));
+  loop()->markDirty(*this);
+}
+
+void TcpConnection::setFilter(std::unique_ptr<ConnectionFilter> filter) {
+  GYRE_CHECK(extras().filter == nullptr, "a connection has one filter");
+  if (state() != State::Closed) extras().filter = std::move(filter);
+}
+
+const void* TcpConnection::group() const noexcept {
+  return profile_ ? profile_->group.get() : nullptr;
+}
+
+// Runs once per iteration for a connection that asked for it: never inside a call of the user's.
+void TcpConnection::settle() {
+  if (state() >= State::Joining) return;
+  if (has(kAbortWanted)) return abort(reason_, error_);
+  if (extras_ != nullptr) extras_->retired.clear();
+  deliverKept();
+  if (has(kHighWaterDue)) tellHighWater();
+  if (has(kAbortWanted)) return abort(reason_, error_);
+  if (state() != State::Connected) unread_.reset();  // not earlier: a callback may have held it
+  submitSend();
+  advanceClose();
+  updateReading();
+}
+
+// --- Closing
+
+// Not at once: a callback of the user's may be running.
+void TcpConnection::requestAbort(CloseReason reason, int error) noexcept {
+  if (state() >= State::Joining || has(kAbortWanted)) return;
+  set(kAbortWanted);
+  reason_ = reason;
+  error_ = static_cast<std::int16_t>(error);
+  loop()->markDirty(*this);
+}
+
+void TcpConnection::beginGraceful(CloseReason reason) {
+  finishFilter();
+  reason_ = reason;
+  setState(State::Flushing);
+  loop()->markDirty(*this);
+}
+
+void TcpConnection::finishFilter() {
+  if (extras_ == nullptr || extras_->filter == nullptr || has(kFinWanted)) return;
+  guarded([this] {
+    Buffer wire;
+    extras_->filter->finish(wire);
+    enqueue(wire.view());
+  });
+}
+
+// Goes on as far as it can: FIN when all is sent, the end when both FINs are there.
+void TcpConnection::advanceClose() {
+  if (state() >= State::Joining || hasOutput()) return;
+  if (state() == State::Flushing) {
+    if (!has(kFinSent)) sendFin();
+    setState(State::Lingering);
+    if (!has(kEndOfInput)) startLinger();
+  } else if (state() == State::Connected && has(kFinWanted) && !has(kFinSent)) {
+    sendFin();
+    if (has(kEndOfInput)) beginGraceful(CloseReason::PeerClosed);
+  }
+  if (state() == State::Lingering && has(kEndOfInput)) joinInFlight();
+}
+
+void TcpConnection::sendFin() {
+  set(kFinSent);
+  // Fails when the peer has reset meanwhile: the receive or the watch tells of that.
+  proactor().shutdownWrite(socket_);
+}
+
+void TcpConnection::startLinger() {
+  const auto giveUp = [weak = weak_from_this()] {
+    if (const auto self = weak.lock()) self->requestAbort(CloseReason::LingerTimeout, 0);
+  };
+  guarded([&] { extras().lingerTimer = loop()->runAfter(profile_->options.lingerTime, giveUp); });
+}
+
+void TcpConnection::abort(CloseReason reason, int error) {
+  if (state() >= State::Joining) return;
+  reason_ = reason;
+  error_ = static_cast<std::int16_t>(error);
+  if (input_.isInFlight() || send_.isInFlight()) proactor().shutdownBoth(socket_);
+  joinInFlight();
+}
+
+// The kernel owns contexts, buffers and socket until the last completion.
+void TcpConnection::joinInFlight() {
+  const bool isFirst = state() < State::Joining;
+  if (isFirst) setState(State::Joining);
+  if (input_.isInFlight() || send_.isInFlight()) {
+    if (isFirst) proactor().cancelAll(socket_);
+    return;
+  }
+  closeSocket();
+  finishClose();
+}
+
+void TcpConnection::closeSocket() {
+  proactor().close(socket_);
+  if (extras_ != nullptr && extras_->lingerTimer.isValid()) loop()->cancel(extras_->lingerTimer);
+}
+
+void TcpConnection::finishClose() {
+  EventLoop& home = *loop();
+  if (output_ != nullptr) OutputQueue::destroy(std::exchange(output_, nullptr));
+  unread_.reset();
+  setState(State::Closed);
+  if (has(kEstablished)) {
+    home.proactor().mutableCounters().disconnections.add();
+    guarded([this] {
+      if (profile_->onConnection) profile_->onConnection(shared_from_this());
+    });
+    guarded([this] {
+      if (profile_->onClose) profile_->onClose(shared_from_this());
+    });
+  }
+  extras_.reset();
+  const RefPtr<ConnectionProfile> profile = std::exchange(profile_, {});
+  home.removeResident(*this);
+  profile->group->remove();
+}
+
+}  // namespace gyre
