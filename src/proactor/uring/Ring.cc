@@ -49,6 +49,7 @@ int Ring::open(const RingSetup& setup) noexcept {
     enterFlags_ |= uapi::kEnterNoIowait;
   }
   if (setup.registeredFd) registerFd();
+  faults_ = makeRingFaults();
   return 0;
 }
 
@@ -94,6 +95,7 @@ int Ring::mapQueues(const io_uring_params& params) noexcept {
   sqTailShared_ = at(params.sq_off.tail);
   sqFlags_ = at(params.sq_off.flags);
   sqTail_ = 0;
+  sqPublished_ = 0;
   cqes_ = reinterpret_cast<io_uring_cqe*>(rings_.data() + params.cq_off.cqes);
   cqMask_ = params.cq_entries - 1;
   cqHeadShared_ = at(params.cq_off.head);
@@ -126,13 +128,27 @@ std::uint32_t Ring::unsubmitted() const noexcept { return sqTail_ - loadAcquire(
 
 bool Ring::hasQueued() const noexcept { return unsubmitted() != 0; }
 
-void Ring::publish() noexcept { storeRelease(sqTailShared_, sqTail_); }
+void Ring::publish() noexcept {
+  if (faults_ != nullptr) applyFaults();
+  sqPublished_ = sqTail_;
+  storeRelease(sqTailShared_, sqTail_);
+}
+
+void Ring::applyFaults() {
+  for (std::uint32_t i = sqPublished_; i != sqTail_; ++i) faults_->beforeSubmit(sqes_[i & sqMask_]);
+  const std::uint64_t victim = faults_->pickCancel();
+  io_uring_sqe* sqe = victim != 0 ? next() : nullptr;
+  if (sqe == nullptr) return;
+  sqe->opcode = IORING_OP_ASYNC_CANCEL;
+  sqe->addr = victim;
+}
 
 int Ring::enter(std::uint32_t waitFor, std::chrono::nanoseconds timeout) noexcept {
   io_uring_getevents_arg argument{};
   __kernel_timespec limit{};
   argument.sigmask_sz = kSignalSetBytes;
   if (timeout <= std::chrono::nanoseconds::zero()) waitFor = 0;
+  if (faults_ != nullptr && faults_->isHolding()) waitFor = 0;
   if (waitFor != 0 && timeout != std::chrono::nanoseconds::max()) {
     limit.tv_sec = timeout.count() / 1'000'000'000;
     limit.tv_nsec = timeout.count() % 1'000'000'000;
@@ -164,11 +180,24 @@ int Ring::enterWith(std::uint32_t waitFor, std::uint32_t flags, const void* argu
   // NO_IOWAIT is refused without GETEVENTS.
   const std::uint32_t standing =
       (flags & IORING_ENTER_GETEVENTS) != 0 ? enterFlags_ : enterFlags_ & ~uapi::kEnterNoIowait;
-  const int result = uapi::enter(enterFd_, toSubmit, waitFor, flags | standing, argument, size);
+  int result = uapi::enter(enterFd_, toSubmit, waitFor, flags | standing, argument, size);
+  if (result == -EINVAL && standing != 0) {
+    // A kernel that promised more than it keeps: do without what is optional from now on.
+    enterFlags_ = 0;
+    enterFd_ = fd_.get();
+    result = uapi::enter(enterFd_, toSubmit, waitFor, flags, argument, size);
+  }
   return result < 0 ? result : 0;
 }
 
 std::size_t Ring::take(std::span<io_uring_cqe> batch) noexcept {
+  if (faults_ == nullptr) return copyOut(batch);
+  io_uring_cqe cqe;
+  while (copyOut({&cqe, 1}) != 0) faults_->completed({&cqe, 1});
+  return faults_->take(batch);
+}
+
+std::size_t Ring::copyOut(std::span<io_uring_cqe> batch) noexcept {
   const std::uint32_t head = loadRelaxed(cqHeadShared_);
   const std::uint32_t ready = loadAcquire(cqTailShared_) - head;
   const auto count = static_cast<std::uint32_t>(std::min<std::size_t>(ready, batch.size()));

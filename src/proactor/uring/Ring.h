@@ -9,11 +9,13 @@
 #pragma once
 
 #include <chrono>
+#include <memory>
 #include <span>
 
 #include "gyre/base/UniqueFd.h"
 #include "gyre/proactor/ProactorOptions.h"
 #include "proactor/MappedMemory.h"
+#include "proactor/uring/RingFaults.h"
 #include "proactor/uring/Uapi.h"
 
 namespace gyre {
@@ -60,10 +62,13 @@ class Ring {
   int mapQueues(const io_uring_params& params) noexcept;
   void registerFd() noexcept;
   void publish() noexcept;
+  void applyFaults();
+  std::size_t copyOut(std::span<io_uring_cqe> batch) noexcept;
   std::uint32_t unsubmitted() const noexcept;
   int enterWith(std::uint32_t waitFor, std::uint32_t flags, const void* argument,
                 std::size_t size) noexcept;
 
+  std::unique_ptr<RingFaults> faults_;  // null but in tests
   UniqueFd fd_;
   MappedMemory rings_;
   MappedMemory entries_;
@@ -73,7 +78,8 @@ class Ring {
 
   io_uring_sqe* sqes_ = nullptr;
   std::uint32_t sqMask_ = 0;
-  std::uint32_t sqTail_ = 0;  // ours; published by publish()
+  std::uint32_t sqTail_ = 0;       // ours
+  std::uint32_t sqPublished_ = 0;  // what the kernel has been shown of it
   std::uint32_t* sqHeadShared_ = nullptr;
   std::uint32_t* sqTailShared_ = nullptr;
   std::uint32_t* sqFlags_ = nullptr;
