@@ -22,7 +22,7 @@ void closePreservingErrno(int fd) noexcept {
 }  // namespace
 
 UniqueFd& UniqueFd::operator=(UniqueFd&& other) noexcept {
-  if (this != &other) reset(other.release());
+  reset(other.release());  // right for itself, too
   return *this;
 }
 

@@ -243,8 +243,15 @@ TEST(InetAddressTest, Refusal_ofALongText_isCutOffNotSwallowed) {
     EXPECT_LT(std::strlen(error.what()), 600u);
     EXPECT_NE(std::strstr(error.what(), "xxx...\" is not an address"), nullptr);
   }
-  EXPECT_EQ(InetAddress::parse("[fe80::1%" + text + "]:80"), std::nullopt);
-  EXPECT_EQ(InetAddress::parse("[" + text + "]:80"), std::nullopt);
+}
+
+TEST(InetAddressTest, Host_ofAnyLength_isReadToItsEndOnly) {
+  for (std::size_t size = 1; size < 5000; size += size < 100 ? 1 : 99) {
+    const std::string host(size, '1');
+    EXPECT_EQ(InetAddress::parse("1.2.3." + host + ":80").has_value(), size <= 3);
+    EXPECT_EQ(InetAddress::parse("[::" + host + "]:80").has_value(), size <= 4);
+    EXPECT_EQ(InetAddress::parse("[::1%x" + host + "]:80"), std::nullopt);
+  }
 }
 
 TEST(InetAddressTest, UnixPath_fits107BytesAndNoMore) {

@@ -2,11 +2,13 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <atomic>
 #include <condition_variable>
 #include <cstddef>
 #include <cstdio>
 #include <memory>
 #include <mutex>
+#include <semaphore>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -170,6 +172,33 @@ TEST_F(LogTest, ReplacedSink_isDestroyedWhenSetLogSinkReturns) {
   EXPECT_EQ(*held, 2);
 }
 
+// Flushing gives up after a second each time: after two the other thread has, too, and waits on.
+// The sink has no state of its own, so that it can tell even if it was destroyed too early.
+TEST_F(LogTest, ReplacedSink_inACall_isWaitedFor) {
+  static std::binary_semaphore isCalled(0);
+  static std::binary_semaphore goOn(0);
+  static std::atomic<bool> isReplaced;
+  static std::atomic<bool> wasReplacedDuringCall;
+  isReplaced = false;  // the tests may be repeated
+  setLogSink([](LogLevel, std::string_view) {
+    isCalled.release();
+    goOn.acquire();
+    wasReplacedDuringCall = isReplaced.load();
+  });
+  log(LogLevel::Info, "held up");
+  isCalled.acquire();
+  std::thread replacing([] {
+    setLogSink(nullptr);
+    isReplaced = true;
+  });
+  flushLog();
+  flushLog();
+  goOn.release();
+  replacing.join();
+  flushLog();
+  EXPECT_FALSE(wasReplacedDuringCall);
+}
+
 TEST_F(LogTest, ThrowingSink_losesThatMessageOnly) {
   setLogSink([inner = recorder.sink()](LogLevel level, std::string_view text) {
     if (text == "std") throw std::runtime_error("from the sink");
@@ -189,6 +218,7 @@ TEST_F(LogTest, LoggingInsideTheSink_isDropped_andFlushReturns) {
   });
   log(LogLevel::Info, "from outside");
   flushLog();
+  flushLog();  // what the sink had queued would come before this one returns
   EXPECT_EQ(recorder.texts(), std::vector<std::string>{"from outside"});
 }
 

@@ -122,5 +122,18 @@ TEST_F(UniqueFdDeathTest, Reset_toOwnDescriptor_aborts) {
   EXPECT_DEATH(fd.reset(fd.get()), "reset to the descriptor that is owned already");
 }
 
+TEST_F(UniqueFdDeathTest, CloseFails_abortsExactlyWithoutNdebug_elseLeavesErrnoAlone) {
+  UniqueFd fd(openAny());
+  ::close(fd.get());
+  errno = EPROTO;
+#ifdef NDEBUG
+  fd.reset();
+  EXPECT_EQ(errno, EPROTO);
+#else
+  EXPECT_DEATH(fd.reset(), "a descriptor is closed by its owner only");
+  static_cast<void>(fd.release());
+#endif
+}
+
 }  // namespace
 }  // namespace gyre

@@ -188,12 +188,15 @@ class GYRE_API Buffer {
   template <class T>
   static T swapToNetwork(T value) noexcept {
     if constexpr (std::endian::native == std::endian::big) return value;
-    if constexpr (sizeof(T) == 2)
+    if constexpr (sizeof(T) == 2) {
       return static_cast<T>(__builtin_bswap16(static_cast<std::uint16_t>(value)));
-    if constexpr (sizeof(T) == 4)
+    }
+    if constexpr (sizeof(T) == 4) {
       return static_cast<T>(__builtin_bswap32(static_cast<std::uint32_t>(value)));
-    if constexpr (sizeof(T) == 8)
+    }
+    if constexpr (sizeof(T) == 8) {
       return static_cast<T>(__builtin_bswap64(static_cast<std::uint64_t>(value)));
+    }
     return value;
   }
 
