@@ -1,8 +1,10 @@
 // The choice of an engine: what options and environment ask for, and what this kernel permits.
+#include <chrono>
 #include <cstdlib>
 #include <mutex>
 #include <optional>
 #include <system_error>
+#include <thread>
 
 #include "base/LogFormat.h"
 #include "gyre/proactor/EngineReport.h"
@@ -37,8 +39,24 @@ ProactorOptions defaultProactorOptions() {
                   "auto, uring or epoll");
 }
 
+namespace {
+
+// Memory of rings closed a moment ago, by the predecessor of a restart perhaps, is still charged
+// for a while.
+UringSupport uringSupportPatiently() {
+  UringSupport support = uringSupport();
+  for (std::chrono::milliseconds delay{1}; support.error == ENOMEM && delay.count() <= 64;
+       delay *= 2) {
+    std::this_thread::sleep_for(delay);
+    support = uringSupport();
+  }
+  return support;
+}
+
+}  // namespace
+
 EngineChoice chooseEngine() {
-  const UringSupport support = uringSupport();
+  const UringSupport support = uringSupportPatiently();
   if (support.error == 0) return {Engine::Uring, "io_uring has all that is needed", ""};
   const bool isPassing =
       support.error == ENOMEM || support.error == EMFILE || support.error == ENFILE;
@@ -71,7 +89,9 @@ Engine decideEngine() {
 
 std::unique_ptr<Proactor> makeProactor(const ProactorOptions& options) {
   const Engine engine = options.engine == Engine::Auto ? decideEngine() : options.engine;
-  return engine == Engine::Epoll ? makeEpollProactor(options) : makeUringProactor(options);
+  if (engine == Engine::Epoll) return makeEpollProactor(options);
+  if (options.engine == Engine::Uring) uringSupportPatiently();
+  return makeUringProactor(options);
 }
 
 EngineReport inspectEpoll(const ProactorOptions& options) {

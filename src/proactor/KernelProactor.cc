@@ -7,6 +7,7 @@
 
 #include <cerrno>
 #include <new>
+#include <utility>
 
 #include "proactor/DescriptorPressure.h"
 #include "proactor/SocketErrors.h"
@@ -48,13 +49,15 @@ void KernelProactor::wake() noexcept {
 
 bool KernelProactor::beginSleep() noexcept {
   Wake expected = Wake::Running;
-  return wake_.compare_exchange_strong(expected, Wake::Sleeping, std::memory_order_seq_cst);
+  slept_ = wake_.compare_exchange_strong(expected, Wake::Sleeping, std::memory_order_seq_cst);
+  return slept_;
 }
 
 void KernelProactor::endSleep() noexcept {
-  if (wake_.load(std::memory_order_relaxed) != Wake::Running) {
-    wake_.store(Wake::Running, std::memory_order_seq_cst);
-  }
+  if (wake_.load(std::memory_order_relaxed) == Wake::Running) return;
+  const Wake before = wake_.exchange(Wake::Running, std::memory_order_seq_cst);
+  // Whoever found us Sleeping has written the eventfd.
+  if (std::exchange(slept_, false) && before == Wake::Woken) counters_.wakeups.add();
 }
 
 TimePoint KernelProactor::now() const noexcept { return std::chrono::steady_clock::now(); }

@@ -1,5 +1,7 @@
-// KernelProactor: what the engines over the kernel's sockets share: direct calls, the wake-up
-// descriptor, and a table of what is in flight on each socket.
+// KernelProactor: what the engines over the kernel's sockets share.
+//
+// That is the direct calls, the wake-up descriptor, and a table of what is in flight on each
+// socket.
 //
 // Thread  The engine's, wake() excepted.
 #pragma once
@@ -60,6 +62,7 @@ class KernelProactor : public Proactor {
 
   UniqueFd wakeFd_;
   std::atomic<Wake> wake_{Wake::Running};
+  bool slept_ = false;                // from beginSleep() to endSleep()
   std::vector<SocketState> sockets_;  // by descriptor
 };
 

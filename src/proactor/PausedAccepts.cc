@@ -35,6 +35,15 @@ void PausedAccepts::pause(IoContext& context, int error, TimePoint now, LoopCoun
   waiter_.start();
 }
 
+void PausedAccepts::cancelAll(SocketHandle listener) noexcept {
+  IoQueue none;
+  const auto ask = [listener](IoContext& context) {
+    if (context.socket() == listener) context.set(IoContext::kCancelRequested);
+    return false;
+  };
+  paused_.moveIf(ask, none);
+}
+
 void PausedAccepts::takeDue(TimePoint now, IoQueue& due) {
   if (paused_.isEmpty()) return;
   if (waiter_.takeReleased() || now >= deadline_) {

@@ -27,6 +27,8 @@ class PausedAccepts {
   bool isEmpty() const noexcept { return paused_.isEmpty(); }
   // When run() must return to take them up, at the latest.
   TimePoint deadline() const noexcept { return isEmpty() ? kForever : deadline_; }
+  // Asks those on this listener to end.
+  void cancelAll(SocketHandle listener) noexcept;
   // Moves those that are due to `due`; those whose cancel was asked for are due at once.
   void takeDue(TimePoint now, IoQueue& due);
 

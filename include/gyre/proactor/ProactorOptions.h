@@ -55,7 +55,8 @@ struct ProactorOptions {
   std::uint32_t bulkBufferSize = 64 * 1024;
 
   // The epoll engine receives everything into one buffer of the loop, hot for all its connections.
-  std::uint32_t hotBufferSize = 256 * 1024;
+  // 64 and 128 KiB measured 5 % better than 256 and 512 KiB with messages of 256 KiB.
+  std::uint32_t hotBufferSize = 128 * 1024;
 
   // Kernel worker threads that this ring may start. Sockets and eventfds never need one; a guard.
   std::uint32_t workersMax = 2;

@@ -26,7 +26,7 @@ EpollProactor::EpollProactor(const ProactorOptions& options)
     set_.useMilliseconds();
   }
   // Edge-triggered, so each wake() is an edge and nobody has to read the counter.
-  const int error = set_.add(wakeFd(), kWakeTag);
+  const int error = set_.add(wakeFd(), EPOLLIN, kWakeTag);
   GYRE_CHECK(error == 0, "an eventfd was refused by epoll");
 }
 

@@ -1,5 +1,4 @@
-// EpollProactor: the contract of Proactor by readiness, for kernels that have or permit no
-// io_uring.
+// EpollProactor: the contract of Proactor by readiness, where there is no io_uring.
 //
 // A verb only queues. run() tries each new operation once, right away, and keeps in mind what the
 // kernel said; an edge of the descriptor's one registration says when trying again is worth it. So
@@ -94,7 +93,7 @@ class EpollProactor final : public KernelProactor {
 
   static constexpr std::size_t kEvents = 512;
   // What one descriptor gets at most before the others have their turn.
-  static constexpr std::size_t kReceivesPerTurn = 4;
+  static constexpr std::size_t kReceivesPerTurn = 2;
   static constexpr int kAcceptsPerTurn = 64;
 
   const std::size_t hotSize_;

@@ -24,10 +24,8 @@ bool isFaultOfPeer(int error) noexcept {
     case ENONET:
     case EHOSTUNREACH:
     case ENETUNREACH:
-    case ETIMEDOUT:
-      return true;
-    default:
-      return false;
+    case ETIMEDOUT: return true;
+    default: return false;
   }
 }
 
@@ -67,7 +65,7 @@ void EpollProactor::serve(std::int32_t fd, Watch& watch, std::uint32_t edges) {
 // of them are new.
 bool EpollProactor::enroll(std::int32_t fd, Watch& watch) {
   if (watch.has(Watch::kRegistered)) return true;
-  const int error = set_.add(fd, watch.tag(fd));
+  const int error = set_.add(fd, EpollSet::kWatched, watch.tag(fd));
   if (error != 0) {
     endAll(watch, error);
     return false;
@@ -105,12 +103,9 @@ void EpollProactor::endCancelled(Watch& watch) {
 void EpollProactor::serveInput(std::int32_t fd, Watch& watch) {
   IoContext& context = *watch.input.head();
   switch (context.kind()) {
-    case IoKind::Accept:
-      return acceptSome(fd, watch, context);
-    case IoKind::Receive:
-      return receiveSome(fd, watch, context);
-    default:
-      return fillTransfer(fd, watch, context);
+    case IoKind::Accept: return acceptSome(fd, watch, context);
+    case IoKind::Receive: return receiveSome(fd, watch, context);
+    default: return fillTransfer(fd, watch, context);
   }
 }
 

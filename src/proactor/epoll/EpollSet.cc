@@ -35,9 +35,9 @@ EpollSet::EpollSet() : fd_(::epoll_create1(EPOLL_CLOEXEC)) {
   if (!fd_) throwSetupError(errno, "cannot create an epoll instance", "raise RLIMIT_NOFILE");
 }
 
-int EpollSet::add(int fd, std::uint64_t tag) noexcept {
+int EpollSet::add(int fd, std::uint32_t events, std::uint64_t tag) noexcept {
   epoll_event event{};
-  event.events = kWatched | EPOLLET;
+  event.events = events | EPOLLET;
   event.data.u64 = tag;
   return ::epoll_ctl(fd_.get(), EPOLL_CTL_ADD, fd, &event) == 0 ? 0 : errno;
 }

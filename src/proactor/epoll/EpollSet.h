@@ -24,7 +24,7 @@ class EpollSet {
 
   // What is ready already is reported by the next wait. 0 or an errno value: EPERM when the file is
   // always ready (a regular file), ENOSPC at fs.epoll.max_user_watches, ENOMEM.
-  int add(int fd, std::uint64_t tag) noexcept;
+  int add(int fd, std::uint32_t events, std::uint64_t tag) noexcept;
   // To be called before close(2): another process or a duplicate may keep the file, and its
   // registration, alive.
   void remove(int fd) noexcept;

@@ -19,7 +19,10 @@ int BufferRing::open(Ring& ring, std::uint32_t count, std::uint32_t countMax,
   registration.ring_entries = countMax;
   registration.bgid = kGroup;
   const int result = ring.registerWith(IORING_REGISTER_PBUF_RING, &registration, 1);
-  if (result < 0) return result;
+  if (result < 0) {
+    table_ = MappedMemory();
+    return result;
+  }
   for (; count_ < count; ++count_) add(static_cast<std::uint16_t>(count_));
   publish();
   return 0;

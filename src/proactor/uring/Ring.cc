@@ -157,7 +157,7 @@ int Ring::enter(std::uint32_t waitFor, std::chrono::nanoseconds timeout) noexcep
   // Always GETEVENTS: under DEFER_TASKRUN nothing completes before the thread asks.
   const int result =
       enterWith(waitFor, IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG, &argument, sizeof argument);
-  return result == -ETIME || result == -EINTR ? 0 : result;
+  return result == -ETIME ? 0 : result;
 }
 
 int Ring::submit() noexcept {

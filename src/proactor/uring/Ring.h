@@ -44,7 +44,7 @@ class Ring {
   // A zeroed entry to fill, or null while the queue is full. It is submitted by the next enter.
   io_uring_sqe* next() noexcept;
   // Submits what is queued and waits for `waitFor` completions or `timeout` (zero or less: does not
-  // wait; max: for ever). 0 or -errno; EINTR and ETIME are no errors. The kernel may take fewer
+  // wait; max: for ever). 0 or -errno; the end of the time is no error. The kernel may take fewer
   // than are queued: the rest stays queued.
   int enter(std::uint32_t waitFor, std::chrono::nanoseconds timeout) noexcept;
   // Submits without looking at completions: to make room in a full queue.

@@ -4,9 +4,11 @@
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <bit>
 #include <limits>
 #include <mutex>
 #include <optional>
+#include <string>
 #include <thread>
 
 #include "base/LogFormat.h"
@@ -21,10 +23,13 @@ constexpr std::uint64_t kPage = 4096;
 
 std::uint64_t ringBytes(RingSizes sizes) noexcept {
   const auto pages = [](std::uint64_t bytes) { return (bytes + kPage - 1) / kPage * kPage; };
-  // Header and completions (and the index array of older kernels), then the submission entries.
-  return pages(kPage + sizes.completionEntries * sizeof(io_uring_cqe) +
-               sizes.submissionEntries * sizeof(std::uint32_t)) +
-         pages(sizes.submissionEntries * sizeof(io_uring_sqe));
+  // The kernel rounds up, to its limits.
+  const std::uint64_t submissions = std::bit_ceil(std::min(sizes.submissionEntries, 32768U));
+  const std::uint64_t completions = std::bit_ceil(std::min(sizes.completionEntries, 65536U));
+  // Header and completions (and the index array of older kernels), then the submission entries,
+  // and one page for the table of the receive buffers.
+  return pages(kPage + completions * sizeof(io_uring_cqe) + submissions * sizeof(std::uint32_t)) +
+         pages(submissions * sizeof(io_uring_sqe)) + kPage;
 }
 
 // The limit does not bind whoever may lock memory at will.
@@ -71,7 +76,8 @@ class ProcessSizes {
     wanted_ = wanted;
     const std::uint64_t limit = lockableBytes();
     chosen_ = affordableSizes(wanted, ringsPlanned(options), limit);
-    if (chosen_->completionEntries != wanted.completionEntries) {
+    if (chosen_->completionEntries != wanted.completionEntries ||
+        chosen_->submissionEntries != wanted.submissionEntries) {
       logInfo("rings shrink from {}/{} to {}/{} entries: RLIMIT_MEMLOCK is {} KiB",
               wanted.submissionEntries, wanted.completionEntries, chosen_->submissionEntries,
               chosen_->completionEntries, limit / 1024);
@@ -102,7 +108,15 @@ int openPatiently(Ring& ring, const RingSetup& setup) {
   return result;
 }
 
-[[noreturn]] void throwRefused(int error) {
+[[noreturn]] void throwRefused(int error, const RingSetup& setup) {
+  // The kernel has shown that it can: it is what was asked for.
+  if (error == EINVAL) {
+    std::string what = "the kernel refuses a ring of " + std::to_string(setup.submissionEntries) +
+                       "/" + std::to_string(setup.completionEntries) + " entries";
+    if (setup.polling.cpu >= 0) what += " polled on CPU " + std::to_string(setup.polling.cpu);
+    throwSetupError(error, what,
+                    "at least 1 submission, no fewer completions, and a CPU that is online");
+  }
   const Refusal refusal = explainRefusal(error);
   throwSetupError(error, "io_uring cannot be used: " + refusal.cause, refusal.cure);
 }
@@ -130,7 +144,7 @@ Ring openRing(const ProactorOptions& options, const UringFeatures& features) {
     Ring ring;
     const int result = openPatiently(ring, setup);
     if (result == 0) return ring;
-    if (result != -ENOMEM || !halve(sizes)) throwRefused(-result);
+    if (result != -ENOMEM || !halve(sizes)) throwRefused(-result, setup);
     logWarn("no memory for a ring: trying {}/{} entries (RLIMIT_MEMLOCK)", sizes.submissionEntries,
             sizes.completionEntries);
     processSizes.lower(sizes);

@@ -24,6 +24,7 @@ void UringProactor::armReceive(IoContext& context) noexcept {
     if (bulk_.give(context)) context.set(kBulk);
   }
   if (context.has(kBulk)) return armBulk(context);
+  context.state().error = kNothingYet;
   io_uring_sqe& sqe = nextSqe(context, IORING_OP_RECV);
   sqe.ioprio = IORING_RECV_MULTISHOT;
   if (context.has(kTakenUp) && !context.has(kDataWaits)) sqe.ioprio |= IORING_RECVSEND_POLL_FIRST;

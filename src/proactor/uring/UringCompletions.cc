@@ -1,5 +1,6 @@
 // What the io_uring engine makes of a completion, by kind of operation.
 #include <algorithm>
+#include <utility>
 
 #include "proactor/uring/UringProactor.h"
 
@@ -30,7 +31,8 @@ void UringProactor::handleAccept(IoContext& context, const io_uring_cqe& cqe) {
 }
 
 void UringProactor::handleAcceptError(IoContext& context, int error) {
-  if (isExhaustion(error) && !isCancelled(context)) {
+  if (isExhaustion(error)) {
+    if (isCancelled(context)) return finish(context, {.error = ECANCELED});
     return pausedAccepts_.pause(context, error, now(), counters_);
   }
   switch (error) {
@@ -71,8 +73,7 @@ void UringProactor::handleReceiveEnd(IoContext& context, int error) {
     case ENOBUFS:
       counters_.receivesStarved.add();
       if (isCancelled(context)) return finish(context, {.error = ECANCELED});
-      context.state().error = 0;
-      return starved_.push(context);
+      return starve(context);
     case ECANCELED:
     case EINTR:
     case EAGAIN: return resume(context);
@@ -80,9 +81,18 @@ void UringProactor::handleReceiveEnd(IoContext& context, int error) {
   }
 }
 
+// It has data: taken up again it tries at once. An endless stream would take all buffers each time,
+// so it waits behind those that have had none.
+void UringProactor::starve(IoContext& context) noexcept {
+  const bool isSated = std::exchange(context.state().error, 0) != kNothingYet;
+  context.set(kDataWaits);
+  (isSated ? sated_ : starved_).push(context);
+}
+
 // The multishot is ended for it; what it had taken by then comes first, in order.
 void UringProactor::watchForBulk(IoContext& context, std::size_t bytes) noexcept {
   std::int16_t& fullInARow = context.state().error;
+  fullInARow = std::max<std::int16_t>(fullInARow, 0);
   if (bytes < buffers_.bufferSize() || !context.has(kDataWaits)) {
     fullInARow = 0;
     return;

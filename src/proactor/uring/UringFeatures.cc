@@ -64,11 +64,13 @@ bool probeOpcodes(const Ring& ring) {
 }
 
 // A multishot receive over a buffer ring on a socket pair must deliver one byte and stay armed.
-bool preflightReceive(Ring& ring) {
+// 0 or an errno value: a shortage or a refusal on the way is no missing feature.
+int preflightReceive(Ring& ring) {
   BufferRing buffers;
-  if (buffers.open(ring, 2, 2, 4096) < 0) return false;
+  int result = buffers.open(ring, 2, 2, 4096);
+  if (result < 0) return -result;
   int pair[2];
-  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) return false;
+  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) return errno;
   UniqueFd ours(pair[0]);
   const UniqueFd theirs(pair[1]);
   io_uring_sqe* sqe = ring.next();
@@ -78,18 +80,24 @@ bool preflightReceive(Ring& ring) {
   sqe->flags = IOSQE_BUFFER_SELECT;
   sqe->buf_group = BufferRing::kGroup;
   const char byte = 'g';
-  bool received = ::send(theirs.get(), &byte, 1, MSG_NOSIGNAL) == 1 &&
-                  ring.enter(1, std::chrono::seconds(1)) == 0;
+  if (::send(theirs.get(), &byte, 1, MSG_NOSIGNAL) != 1) return errno;
   io_uring_cqe cqe{};
-  received = received && ring.take({&cqe, 1}) == 1 && cqe.res == 1 &&
-             (cqe.flags & IORING_CQE_F_BUFFER) != 0 && (cqe.flags & IORING_CQE_F_MORE) != 0;
+  std::size_t taken = 0;
+  for (int i = 0; i < 10 && taken == 0; ++i) {
+    result = ring.enter(1, std::chrono::milliseconds(100));
+    // These three pass.
+    if (result < 0 && result != -EINTR && result != -EAGAIN && result != -EBUSY) return -result;
+    taken = ring.take({&cqe, 1});
+  }
+  const bool received = taken == 1 && cqe.res == 1 && (cqe.flags & IORING_CQE_F_BUFFER) != 0 &&
+                        (cqe.flags & IORING_CQE_F_MORE) != 0;
   // End of stream ends the receive, before the buffers go.
   ::shutdown(ours.get(), SHUT_RDWR);
   for (int i = 0; i < 10 && (cqe.flags & IORING_CQE_F_MORE) != 0; ++i) {
     ring.enter(1, std::chrono::milliseconds(100));
     ring.take({&cqe, 1});
   }
-  return received;
+  return received ? 0 : EINVAL;
 }
 
 UringFeatures findFeatures(const Ring& ring) {
@@ -116,7 +124,9 @@ UringSupport inspect() {
   Ring ring;
   const int result = ring.open(RingSetup{});
   if (result < 0) return refused(-result);
-  if (!probeOpcodes(ring) || !preflightReceive(ring)) return refused(EINVAL);
+  const int received = preflightReceive(ring);
+  if (received != 0) return refused(received);
+  if (!probeOpcodes(ring)) return refused(EINVAL);
   UringSupport support;
   support.available = findFeatures(ring);
   return support;

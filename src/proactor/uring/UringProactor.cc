@@ -44,6 +44,14 @@ UringProactor::UringProactor(const ProactorOptions& options)
   std::uint32_t workers[2] = {options.workersMax, options.workersMax};
   ring_.registerWith(IORING_REGISTER_IOWQ_MAX_WORKERS, workers, 2);
   backlog_.reserve(ring_.grant().completionEntries);
+  // Where locked memory is short: now, while it can be said, and not with the first receive.
+  if (ring_.grant().completionEntries < options.completionEntries) {
+    const int result = openBuffers();
+    if (result < 0) {
+      const Refusal refusal = explainRefusal(-result);
+      throwSetupError(-result, "no receive buffers: " + refusal.cause, refusal.cure);
+    }
+  }
   wakeContext_.start(IoKind::Read, SocketHandle(wakeFd()));
   armWake();
 }
@@ -75,9 +83,7 @@ void UringProactor::accept(IoContext& context, SocketHandle listener) {
 void UringProactor::receive(IoContext& context, SocketHandle socket) {
   if (!begin(context, IoKind::Receive, socket)) return;
   if (!buffers_.isOpen()) {
-    const int result = buffers_.open(ring_, options_.receiveBuffers,
-                                     std::max(options_.receiveBuffers, options_.receiveBuffersMax),
-                                     options_.receiveBufferSize);
+    const int result = openBuffers();
     if (result < 0) return fail(context, -result);
   }
   armReceive(context);
@@ -149,12 +155,22 @@ void UringProactor::queueCancel(IoContext& context) noexcept {
 
 void UringProactor::cancelAll(SocketHandle socket) {
   markCancelled(socket);
+  pausedAccepts_.cancelAll(socket);
   cancelledQueued_ = true;
   io_uring_sqe& sqe = nextSqe();
   sqe.opcode = IORING_OP_ASYNC_CANCEL;
   sqe.fd = socket.value();
   sqe.cancel_flags = IORING_ASYNC_CANCEL_FD | IORING_ASYNC_CANCEL_ALL;
   sqe.flags = IOSQE_CQE_SKIP_SUCCESS;
+}
+
+// More buffers than the completion queue has places could not be handed out at once; and their
+// table is locked memory too, so that it shrinks with the ring.
+int UringProactor::openBuffers() {
+  const std::uint32_t count = options_.receiveBuffers;
+  const std::uint32_t useful =
+      std::min(options_.receiveBuffersMax, ring_.grant().completionEntries);
+  return buffers_.open(ring_, count, std::max(count, useful), options_.receiveBufferSize);
 }
 
 // --- Starting and ending

@@ -77,6 +77,8 @@ class UringProactor final : public KernelProactor {
   void queueCancel(IoContext& context) noexcept;
   bool begin(IoContext& context, IoKind kind, SocketHandle socket) noexcept;
   Block* acquireBlock(IoContext& context) noexcept;
+  // 0 or -errno.
+  int openBuffers();
   void finish(IoContext& context, IoResult result);
   void fail(IoContext& context, int error) noexcept;
 
@@ -90,8 +92,8 @@ class UringProactor final : public KernelProactor {
   // Takes an operation up again that the kernel ended; after a cancel it ends instead.
   void resume(IoContext& context);
 
-  void prepare();
-  void deliverFailed();
+  bool prepare();
+  bool deliverFailed();
   void resumeAccepts();
   void resumeStarved() noexcept;
   bool mustNotWait() const noexcept;
@@ -104,6 +106,7 @@ class UringProactor final : public KernelProactor {
   void handleAcceptError(IoContext& context, int error);
   void handleReceive(IoContext& context, const io_uring_cqe& cqe);
   void handleReceiveEnd(IoContext& context, int error);
+  void starve(IoContext& context) noexcept;
   void handleBulk(IoContext& context, int result);
   void watchForBulk(IoContext& context, std::size_t bytes) noexcept;
   void leaveBulk(IoContext& context) noexcept;
@@ -112,6 +115,8 @@ class UringProactor final : public KernelProactor {
   void handleOnce(IoContext& context, int result);
   static void handleWake(IoContext& context, const IoResult& result);
 
+  // In `error` of an armed receive: full buffers in a row, or this.
+  static constexpr std::int16_t kNothingYet = -1;
   static constexpr std::size_t kBatch = 128;
 
   const ProactorOptions options_;
@@ -123,6 +128,7 @@ class UringProactor final : public KernelProactor {
   Ring ring_;
   IoContext wakeContext_;
   IoQueue starved_;  // receives that found no buffer, oldest first
+  IoQueue sated_;    // … and had received since they were armed: behind those that had not
   IoQueue failed_;   // operations whose end is known, to be told in run()
   PausedAccepts pausedAccepts_;
   std::vector<io_uring_cqe> backlog_;  // reaped in order to submit, not yet dispatched

@@ -22,8 +22,10 @@ EngineReport inspectUring(const ProactorOptions& options) {
   } catch (const std::system_error& error) {
     report.error = error.code().value();
     const Refusal refusal = explainRefusal(report.error);
-    report.cause = refusal.cause;
-    report.cure = refusal.cure;
+    // The kernel has shown that it can: it is what the options ask for.
+    const bool isOptions = report.error == EINVAL;
+    report.cause = isOptions ? error.what() : refusal.cause;
+    report.cure = isOptions ? "ask for something else" : refusal.cure;
   }
   return report;
 }

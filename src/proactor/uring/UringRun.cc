@@ -8,19 +8,21 @@ namespace gyre {
 void UringProactor::run(TimePoint deadline) {
   GYRE_CHECK(!running_, "Proactor::run was called from a handler");
   running_ = true;
-  prepare();
-  waitForCompletions(deadline);
+  waitForCompletions(prepare() ? kNoWait : deadline);
   dispatch();
   running_ = false;
 }
 
-void UringProactor::prepare() {
+// True when handlers ran.
+bool UringProactor::prepare() {
   if (cancelledQueued_) {
     cancelledQueued_ = false;
-    starved_.moveIf([this](const IoContext& context) { return isCancelled(context); }, failed_);
+    const auto ends = [this](const IoContext& context) { return isCancelled(context); };
+    starved_.moveIf(ends, failed_);
+    sated_.moveIf(ends, failed_);
   }
   resumeAccepts();
-  deliverFailed();
+  const bool hasDelivered = deliverFailed();
   if (bulk_.isHeld()) {
     bulk_.sweep(now(), [this](IoContext& context) {
       if (context.has(IoContext::kArmed)) queueCancel(context);
@@ -28,14 +30,17 @@ void UringProactor::prepare() {
   }
   if (buffers_.isOpen()) buffers_.publish();
   resumeStarved();
+  return hasDelivered;
 }
 
-void UringProactor::deliverFailed() {
+bool UringProactor::deliverFailed() {
+  const bool isEmpty = failed_.isEmpty();
   for (std::size_t left = failed_.size(); left > 0; --left) {
     IoContext& context = *failed_.pop();
     const int error = context.state().error;
     finish(context, {.error = error != 0 ? error : ECANCELED});
   }
+  return !isEmpty;
 }
 
 void UringProactor::resumeAccepts() {
@@ -53,30 +58,37 @@ void UringProactor::resumeAccepts() {
 
 // At most as many as there are buffers: each could take one, and the others would only fail again.
 void UringProactor::resumeStarved() noexcept {
-  if (starved_.isEmpty()) return;
+  if (starved_.isEmpty() && sated_.isEmpty()) return;
   if (buffers_.grow()) buffers_.publish();
-  for (std::uint32_t left = buffers_.available(); left > 0 && !starved_.isEmpty(); --left) {
-    resume(*starved_.pop());
+  for (std::uint32_t left = buffers_.available(); left > 0; --left) {
+    IoContext* context = starved_.isEmpty() ? sated_.pop() : starved_.pop();
+    if (context == nullptr) return;
+    resume(*context);
   }
 }
 
 bool UringProactor::mustNotWait() const noexcept {
   if (cancelledQueued_ || !failed_.isEmpty() || !backlog_.empty()) return true;
   // Starved receives go on in the next round, once these have shown how many buffers they took.
-  return !starved_.isEmpty() && buffers_.available() > 0;
+  return (!starved_.isEmpty() || !sated_.isEmpty()) && buffers_.available() > 0;
 }
 
 void UringProactor::waitForCompletions(TimePoint deadline) {
   deadline = std::min({deadline, pausedAccepts_.deadline(), bulk_.sweepDue()});
   const bool sleeps = deadline != kNoWait && !mustNotWait() && beginSleep();
-  auto timeout = std::chrono::nanoseconds::zero();
-  if (sleeps) timeout = deadline == kForever ? std::chrono::nanoseconds::max() : deadline - now();
-  counters_.enters.add();
-  const int result = ring_.enter(sleeps ? 1 : 0, timeout);
+  int result = 0;
+  do {
+    auto timeout = std::chrono::nanoseconds::zero();
+    if (sleeps) timeout = deadline == kForever ? std::chrono::nanoseconds::max() : deadline - now();
+    counters_.enters.add();
+    result = ring_.enter(sleeps ? 1 : 0, timeout);
+    // A signal is no reason to return early.
+  } while (result == -EINTR && sleeps && !ring_.hasCompletions());
   endSleep();
   // EAGAIN and EBUSY ask to reap first, which comes next; what was not submitted stays queued.
-  GYRE_CHECK(result == 0 || result == -EAGAIN || result == -EBUSY || result == -ENOMEM,
-             "io_uring_enter failed");
+  GYRE_CHECK(
+      result == 0 || result == -EINTR || result == -EAGAIN || result == -EBUSY || result == -ENOMEM,
+      "io_uring_enter failed");
 }
 
 std::size_t UringProactor::takeBatch() noexcept {

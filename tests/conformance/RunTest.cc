@@ -1,0 +1,203 @@
+// run and wake: how long the one waits, and how the other ends that.
+#include <atomic>
+#include <fstream>
+#include <string>
+#include <thread>
+
+#include "support/ConformanceFixture.h"
+
+namespace gyre {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+class RunConformanceTest : public ConformanceTest {
+ protected:
+  // What one run() takes, by the engine's clock.
+  Duration timeOf(TimePoint deadline) {
+    const TimePoint start = proactor().now();
+    loop().run(deadline);
+    return proactor().now() - start;
+  }
+};
+
+// What this process has written so far, in system calls; -1 where the kernel does not tell.
+long writesOfThisThread() {
+  std::ifstream account("/proc/thread-self/io");
+  std::string name;
+  long value = 0;
+  while (account >> name >> value) {
+    if (name == "syscw:") return value;
+  }
+  return -1;
+}
+
+TEST_P(RunConformanceTest, Run_noWait_returnsAtOnce) {
+  Link pair = link();
+  ConformanceOperation receive(loop());
+  receive.receive(pair.near.get());
+  for (int i = 0; i < 10; ++i) EXPECT_LT(timeOf(kNoWait), seconds(5));
+  EXPECT_TRUE(receive.told().empty());
+}
+
+TEST_P(RunConformanceTest, Run_deadlineIsPast_returnsAtOnce) {
+  EXPECT_LT(timeOf(proactor().now() - seconds(1)), seconds(5));
+  EXPECT_LT(timeOf(TimePoint()), seconds(5));
+}
+
+TEST_P(RunConformanceTest, Run_nothingHappens_returnsAtTheDeadlineAndNotBefore) {
+  Link pair = link();
+  ConformanceOperation receive(loop());
+  receive.receive(pair.near.get());
+  loop().settle();
+  for (const auto wait : {std::chrono::microseconds(300), std::chrono::microseconds(20'000)}) {
+    const TimePoint deadline = proactor().now() + wait;
+    loop().run(deadline);
+    EXPECT_GE(proactor().now(), deadline);
+    EXPECT_LT(proactor().now(), deadline + seconds(5));
+  }
+}
+
+TEST_P(RunConformanceTest, Run_theVeryFirst_returnsAtTheDeadlineAndNotBefore) {
+  const TimePoint deadline = proactor().now() + milliseconds(5);
+  loop().run(deadline);
+  EXPECT_GE(proactor().now(), deadline);
+}
+
+TEST_P(RunConformanceTest, Run_nothingHappens_doesNotSpin) {
+  loop().settle();
+  const std::uint64_t before = loop().counters().enters.get();
+  loop().run(proactor().now() + milliseconds(50));
+  EXPECT_LE(loop().counters().enters.get() - before, 2U);
+}
+
+TEST_P(RunConformanceTest, Run_idleSockets_doesNotSpin) {
+  std::vector<Link> links;
+  std::vector<std::unique_ptr<ConformanceOperation>> receives;
+  for (int i = 0; i < 20; ++i) {
+    links.push_back(link());
+    receives.push_back(std::make_unique<ConformanceOperation>(loop()));
+    receives.back()->receive(links.back().near.get());
+    // Half of them have something to tell that nobody wants.
+    if (i % 2 == 0) continue;
+    loop().cancel(*receives.back());
+    receives.back()->join();
+    links.back().far->sendSome("unwanted");
+    links.back().far->halfClose();
+  }
+  loop().settle();
+  const std::uint64_t before = loop().counters().enters.get();
+  loop().run(proactor().now() + milliseconds(50));
+  EXPECT_LE(loop().counters().enters.get() - before, 2U);
+}
+
+TEST_P(RunConformanceTest, Wake_beforeRun_theRunDoesNotWait) {
+  loop().settle();
+  proactor().wake();
+  EXPECT_LT(timeOf(proactor().now() + seconds(20)), seconds(10));
+}
+
+TEST_P(RunConformanceTest, Wake_beforeRun_countsOnce) {
+  for (int i = 0; i < 100; ++i) proactor().wake();
+  EXPECT_LT(timeOf(proactor().now() + seconds(20)), seconds(10));
+  loop().settle();
+  EXPECT_GE(timeOf(proactor().now() + milliseconds(5)), milliseconds(4));
+}
+
+TEST_P(RunConformanceTest, Wake_insideAHandler_theNextRunDoesNotWait) {
+  Link pair = link();
+  ConformanceOperation send(loop());
+  send.onCompletion = [&](const IoResult&) { proactor().wake(); };
+  send.send(pair.near.get(), "x");
+  send.join();
+  EXPECT_LT(timeOf(proactor().now() + seconds(20)), seconds(10));
+}
+
+TEST_P(RunConformanceTest, Wake_fromAnotherThread_endsTheWait) {
+  loop().settle();
+  std::thread other([&engine = proactor()] {
+    std::this_thread::sleep_for(milliseconds(20));  // most likely it waits by then
+    engine.wake();
+  });
+  EXPECT_LT(timeOf(proactor().now() + seconds(20)), seconds(10));
+  other.join();
+}
+
+// Only a wake() that finds the loop asleep pays a system call.
+TEST_P(RunConformanceTest, Wake_whileItRuns_writesNothing) {
+  const long before = writesOfThisThread();
+  if (before < 0) GTEST_SKIP() << "/proc/thread-self/io does not tell: no task I/O accounting";
+  Link pair = link();
+  ConformanceOperation send(loop());
+  long during = 0;
+  send.onCompletion = [&](const IoResult&) {
+    const long start = writesOfThisThread();
+    for (int i = 0; i < 1000; ++i) proactor().wake();
+    during = writesOfThisThread() - start;
+  };
+  send.send(pair.near.get(), "x");
+  send.join();
+  EXPECT_EQ(during, 0);
+}
+
+// Ping-pong, so that wake() meets every moment between going to sleep and waking up. A lost one
+// would leave the loop waiting for its deadline.
+TEST_P(RunConformanceTest, Wake_manyThreads_noneIsLost) {
+  constexpr int kThreads = 3;
+  constexpr int kRounds = 3000;
+  std::atomic<int> asked{0};
+  std::atomic<int> answered{0};
+  Proactor& engine = proactor();
+  std::vector<std::thread> threads;
+  for (int i = 0; i < kThreads; ++i) {
+    threads.emplace_back([&] {
+      for (int round = 0; round < kRounds; ++round) {
+        const int mine = asked.fetch_add(1, std::memory_order_release) + 1;
+        engine.wake();
+        while (answered.load(std::memory_order_acquire) < mine) std::this_thread::yield();
+      }
+    });
+  }
+  bool lost = false;
+  while (answered.load(std::memory_order_relaxed) < kThreads * kRounds && !lost) {
+    const TimePoint deadline = proactor().now() + seconds(20);
+    loop().run(deadline);
+    lost = proactor().now() >= deadline;
+    answered.store(asked.load(std::memory_order_acquire), std::memory_order_release);
+  }
+  EXPECT_FALSE(lost);
+  answered.store(kThreads * kRounds, std::memory_order_release);
+  for (std::thread& thread : threads) thread.join();
+}
+
+// The same beside data: what wakes the loop must not be taken for the other.
+TEST_P(RunConformanceTest, Wake_besideTraffic_neitherIsLost) {
+  constexpr int kRounds = 2000;
+  Link pair = link();
+  ConformanceOperation receive(loop());
+  std::atomic<int> asked{0};
+  receive.receive(pair.near.get());
+  std::thread other([&, &engine = proactor()] {
+    for (int i = 0; i < kRounds; ++i) {
+      asked.fetch_add(1, std::memory_order_release);
+      engine.wake();
+      while (pair.far->sendSome("x") != 1) std::this_thread::yield();
+    }
+  });
+  bool lost = false;
+  while (!lost &&
+         (receive.data().size() < kRounds || asked.load(std::memory_order_acquire) < kRounds)) {
+    const TimePoint deadline = proactor().now() + seconds(20);
+    loop().run(deadline);
+    lost = proactor().now() >= deadline;
+  }
+  EXPECT_FALSE(lost);
+  other.join();
+}
+
+INSTANTIATE_TEST_SUITE_P(Engines, RunConformanceTest, testing::ValuesIn(conformanceEngines()),
+                         conformanceEngineName);
+
+}  // namespace
+}  // namespace gyre

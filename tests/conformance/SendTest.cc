@@ -1,0 +1,212 @@
+// The verb send: one completion, whatever the network makes of it.
+#include <sys/uio.h>
+
+#include "support/ConformanceFixture.h"
+
+namespace gyre {
+namespace {
+
+using testing::AnyOf;
+
+class SendConformanceTest : public ConformanceTest {
+ protected:
+  // A send that its peer does not read, and so does not end.
+  void startStuck(ConformanceOperation& send, const Link& pair) {
+    send.send(pair.near.get(), large_);
+    loop().settle();
+    ASSERT_TRUE(send.isInFlight());
+    ASSERT_TRUE(send.told().empty());
+  }
+
+  const std::string large_ = patternBytes(kSendBytesMax);
+};
+
+TEST_P(SendConformanceTest, Send_oneSlice_arrives) {
+  Link pair = link();
+  ConformanceOperation send(loop());
+  send.send(pair.near.get(), "hello");
+  const auto end = send.join();
+  EXPECT_EQ(end.error, 0);
+  EXPECT_EQ(end.bytes, 5U);
+  EXPECT_EQ(loop().receiveAll(*pair.far, 5), "hello");
+  EXPECT_EQ(loop().counters().bytesSent.get(), 5U);
+}
+
+TEST_P(SendConformanceTest, Send_anyNumberOfSlices_arrivesInOrder) {
+  Link pair = link();
+  ConformanceOperation send(loop());
+  for (std::size_t count = 1; count <= kSendSlicesMax; ++count) {
+    std::vector<std::string> pieces;
+    std::vector<IoSlice> slices;
+    std::string all;
+    for (std::size_t i = 0; i < count; ++i) {
+      pieces.push_back(patternBytes(1 + i * 97, all.size()));
+      all += pieces.back();
+    }
+    for (const std::string& piece : pieces) slices.push_back({piece.data(), piece.size()});
+    send.send(pair.near.get(), slices);
+    slices.assign(slices.size(), {nullptr, 0});  // they were copied
+    ASSERT_EQ(loop().receiveAll(*pair.far, all.size()), all) << count << " slices";
+    EXPECT_EQ(send.join().bytes, all.size());
+  }
+}
+
+TEST_P(SendConformanceTest, Send_slowReader_isContinuedUntilAllIsDone) {
+  std::vector<IoSlice> slices;
+  for (std::size_t i = 0; i < kSendSlicesMax; ++i) {
+    slices.push_back({large_.data() + i * 8000, 8000});
+  }
+  Link pair = link(kTinyBuffers);
+  ConformanceOperation send(loop());
+  send.send(pair.near.get(), slices);
+  loop().settle();
+  EXPECT_TRUE(send.told().empty());
+  std::string got;
+  ASSERT_TRUE(loop().runUntil([&] {
+    pair.far->receiveSome(got, 1000);
+    return got.size() == 8000 * kSendSlicesMax;
+  }));
+  EXPECT_EQ(got, large_.substr(0, got.size()));
+  const auto end = send.join();
+  EXPECT_EQ(end.bytes, got.size());
+  EXPECT_EQ(end.error, 0);
+  EXPECT_EQ(send.told().size(), 1U);
+}
+
+TEST_P(SendConformanceTest, Send_oneAfterTheOther_arriveInOrder) {
+  const std::string all = patternBytes(500'000);
+  std::size_t sent = 0;
+  Link pair = link();
+  ConformanceOperation send(loop());
+  const auto sendNext = [&] {
+    const std::size_t size = std::min<std::size_t>(1 + sent % 9000, all.size() - sent);
+    if (size == 0) return;
+    sent += size;
+    send.send(pair.near.get(), std::string_view(all).substr(sent - size, size));
+  };
+  send.onCompletion = [&](const IoResult&) { sendNext(); };
+  sendNext();
+  EXPECT_EQ(loop().receiveAll(*pair.far, all.size()), all);
+  EXPECT_EQ(send.join().error, 0);
+}
+
+// The count says how far it came: exactly that reaches the peer, and nothing is sent later.
+TEST_P(SendConformanceTest, Send_cancelledWhileStuck_tellsWhatItDidAndGoesNoFurther) {
+  Link pair = link(kTinyBuffers);
+  ConformanceOperation send(loop());
+  startStuck(send, pair);
+  loop().cancel(send);
+  const auto end = send.join();
+  EXPECT_EQ(end.error, ECANCELED);
+  EXPECT_LT(end.bytes, large_.size());
+  EXPECT_EQ(proactor().shutdownWrite(pair.near.get()), 0);
+  const std::string got = loop().receiveToEnd(*pair.far);
+  EXPECT_EQ(got.size(), end.bytes);
+  EXPECT_EQ(got, large_.substr(0, got.size()));
+  EXPECT_EQ(loop().counters().bytesSent.get(), end.bytes);
+}
+
+TEST_P(SendConformanceTest, Send_cancelAllWhileStuck_tellsWhatItDid) {
+  Link pair = link(kTinyBuffers);
+  ConformanceOperation send(loop());
+  ConformanceOperation receive(loop());
+  receive.receive(pair.near.get());
+  startStuck(send, pair);
+  loop().cancelAll(pair.near.get());
+  EXPECT_EQ(send.join().error, ECANCELED);
+  EXPECT_EQ(receive.join().error, ECANCELED);
+  const std::size_t done = send.told().back().bytes;
+  pair.near.close();
+  EXPECT_EQ(loop().receiveToEnd(*pair.far), large_.substr(0, done));
+}
+
+TEST_P(SendConformanceTest, Send_startedAfterACancelledOne_goesOnWhereThatStopped) {
+  Link pair = link(kTinyBuffers);
+  ConformanceOperation send(loop());
+  startStuck(send, pair);
+  loop().cancel(send);
+  const std::size_t done = send.join().bytes;
+  send.send(pair.near.get(), std::string_view(large_).substr(done));
+  EXPECT_EQ(loop().receiveAll(*pair.far, large_.size()), large_);
+  EXPECT_EQ(send.join().bytes, large_.size() - done);
+}
+
+TEST_P(SendConformanceTest, Send_cancelledBeforeRun_endsOnce) {
+  Link pair = link();
+  ConformanceOperation send(loop());
+  send.send(pair.near.get(), "never or whole");
+  loop().cancel(send);
+  const auto end = send.join();
+  loop().settle();
+  EXPECT_EQ(send.told().size(), 1U);
+  EXPECT_THAT(end.bytes, AnyOf(0U, 14U));
+  EXPECT_EQ(end.error, end.bytes == 0 ? ECANCELED : 0);
+}
+
+TEST_P(SendConformanceTest, Send_peerResetsWhileStuck_endsWithAnError) {
+  Link pair = link(kTinyBuffers);
+  ConformanceOperation send(loop());
+  startStuck(send, pair);
+  pair.far->reset();
+  const auto end = send.join();
+  EXPECT_THAT(end.error, AnyOf(ECONNRESET, EPIPE));
+  EXPECT_LT(end.bytes, large_.size());
+}
+
+// The default action of SIGPIPE would end this process.
+TEST_P(SendConformanceTest, Send_peerWasResetBefore_endsWithAnErrorAndNoSignal) {
+  Link pair = link();
+  pair.far->reset();
+  ConformanceOperation send(loop());
+  for (int i = 0; i < 3; ++i) {
+    send.send(pair.near.get(), large_);
+    const auto end = send.join();
+    EXPECT_THAT(end.error, AnyOf(ECONNRESET, EPIPE));
+    EXPECT_EQ(end.bytes, 0U);
+  }
+}
+
+TEST_P(SendConformanceTest, Send_afterShutdownWrite_endsWithBrokenPipe) {
+  Link pair = link();
+  EXPECT_EQ(proactor().shutdownWrite(pair.near.get()), 0);
+  ConformanceOperation send(loop());
+  send.send(pair.near.get(), "too late");
+  EXPECT_EQ(send.join().error, EPIPE);
+}
+
+TEST_P(SendConformanceTest, Send_shutdownBothWhileStuck_ends) {
+  Link pair = link(kTinyBuffers);
+  ConformanceOperation send(loop());
+  startStuck(send, pair);
+  EXPECT_EQ(proactor().shutdownBoth(pair.near.get()), 0);
+  EXPECT_EQ(send.join().error, EPIPE);
+}
+
+TEST_P(SendConformanceTest, Send_peerHalfClosed_stillArrives) {
+  Link pair = link();
+  ConformanceOperation receive(loop());
+  ConformanceOperation send(loop());
+  receive.receive(pair.near.get());
+  pair.far->halfClose();
+  EXPECT_EQ(receive.join().error, 0);
+  send.send(pair.near.get(), large_);
+  EXPECT_EQ(loop().receiveAll(*pair.far, large_.size()), large_);
+  EXPECT_EQ(send.join().error, 0);
+}
+
+TEST_P(SendConformanceTest, ShutdownWrite_afterTheSendHasEnded_peerGetsAllThenTheEnd) {
+  Link pair = link();
+  ConformanceOperation send(loop());
+  send.onCompletion = [&](const IoResult&) {
+    EXPECT_EQ(proactor().shutdownWrite(pair.near.get()), 0);
+  };
+  send.send(pair.near.get(), large_);
+  EXPECT_EQ(loop().receiveToEnd(*pair.far), large_);
+  EXPECT_TRUE(pair.far->hasEnded());
+}
+
+INSTANTIATE_TEST_SUITE_P(Engines, SendConformanceTest, testing::ValuesIn(conformanceEngines()),
+                         conformanceEngineName);
+
+}  // namespace
+}  // namespace gyre
