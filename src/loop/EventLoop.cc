@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <exception>
+#include <new>
 #include <utility>
 
 #include "base/LogFormat.h"
 #include "gyre/base/Check.h"
 #include "loop/ResidentRegistry.h"
+#include "loop/TimerInbox.h"
 #include "loop/TimerQueue.h"
 #include "proactor/BlockPool.h"
 
@@ -50,6 +52,7 @@ EventLoop::EventLoop(const ProactorOptions& options)
       proactor_(makeProactor(options)),
       residents_(std::make_unique<ResidentRegistry>()),
       timers_(std::make_unique<TimerQueue>()),
+      arrivingTimers_(std::make_unique<TimerInbox>()),
       mailbox_(makeRef<Mailbox>(this, proactor_.get())) {}
 
 EventLoop::EventLoop(std::unique_ptr<Proactor> proactor)
@@ -58,6 +61,7 @@ EventLoop::EventLoop(std::unique_ptr<Proactor> proactor)
       proactor_(std::move(proactor)),
       residents_(std::make_unique<ResidentRegistry>()),
       timers_(std::make_unique<TimerQueue>()),
+      arrivingTimers_(std::make_unique<TimerInbox>()),
       mailbox_(makeRef<Mailbox>(this, proactor_.get())) {}
 
 EventLoop::~EventLoop() {
@@ -70,7 +74,11 @@ EventLoop::~EventLoop() {
   drainResidents();
   const CurrentLoopScope scope(this);
   functors_.clear();
-  timers_.reset();
+  // What callbacks have captured may cancel and set timers while it dies.
+  while (timers_->size() != 0 || !arrivingTimers_->isEmpty()) {
+    const TimerQueue ending = std::exchange(*timers_, TimerQueue());
+    const auto arrived = arrivingTimers_->take();
+  }
 }
 
 EventLoop* EventLoop::current() noexcept { return currentLoop; }
@@ -121,15 +129,17 @@ TimerId EventLoop::addTimer(TimePoint due, Duration interval, Functor callback) 
   if (isInLoopThread()) {
     timers_->add({id, due, interval, std::move(callback)});
   } else {
-    queueInLoop([this, id, due, interval, moved = std::move(callback)]() mutable {
-      timers_->add({id, due, interval, std::move(moved)});
-    });
+    arrivingTimers_->put({id, due, interval, std::move(callback)});
+    wakeup();
   }
   return id;
 }
 
 void EventLoop::cancel(TimerId timer) {
-  runInLoop([this, timer] { timers_->cancel(timer); });
+  runInLoop([this, timer] {
+    takeArrivedTimers();  // it may be among them
+    timers_->cancel(timer);
+  });
 }
 
 // --- Loop thread
@@ -172,7 +182,20 @@ void EventLoop::runFunctors() {
   }
 }
 
+void EventLoop::takeArrivedTimers() {
+  if (arrivingTimers_->isEmpty()) return;
+  for (TimerQueue::Timer& timer : arrivingTimers_->take()) {
+    try {
+      timers_->add(std::move(timer));
+    } catch (const std::bad_alloc&) {
+      logError("a timer of another thread was lost: out of memory");
+      proactor_->mutableCounters().callbackFailures.add();
+    }
+  }
+}
+
 void EventLoop::runTimers() {
+  takeArrivedTimers();
   if (timers_->size() == 0) return;
   timers_->runDue(now(), [this](Functor& callback) {
     invoke(callback, "timer");
@@ -181,6 +204,7 @@ void EventLoop::runTimers() {
 }
 
 void EventLoop::settleDirty() {
+  isDispatching_ = true;
   for (int round = 0; round < kSettleRounds && !dirty_.empty(); ++round) {
     const std::size_t count = dirty_.size();
     for (std::size_t i = 0; i < count; ++i) {
@@ -189,6 +213,7 @@ void EventLoop::settleDirty() {
     }
     dirty_.erase(dirty_.begin(), dirty_.begin() + static_cast<std::ptrdiff_t>(count));
   }
+  isDispatching_ = false;
   // Here, because a removed resident may have been dirty.
   if (dirty_.empty()) residents_->collect();
 }
@@ -205,7 +230,10 @@ void EventLoop::trimBlocks() {
 }
 
 TimePoint EventLoop::waitDeadline(TimePoint deadline) const noexcept {
-  const bool hasWork = nextFunctor_ < functors_.size() || !dirty_.empty();
+  // The mailbox is looked at again: the wake-up of a post is spent when a wait in between, nested
+  // or skipped for a long batch, has taken notice of it.
+  const bool hasWork = nextFunctor_ < functors_.size() || !dirty_.empty() || !mailbox_->isEmpty() ||
+                       !arrivingTimers_->isEmpty();
   if (hasWork || quit_.load(std::memory_order_acquire)) return kNoWait;
   return std::min({deadline, timers_->nextDue(), trimDue_});
 }

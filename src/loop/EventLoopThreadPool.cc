@@ -45,8 +45,8 @@ void EventLoopThreadPool::start(const ThreadInitCallback& init) {
     }
   }
   if (loops_.empty()) {
-    loops_.push_back(baseLoop_);
     if (init) init(baseLoop_);
+    loops_.push_back(baseLoop_);
   }
   isStarted_ = true;
 }

@@ -49,6 +49,9 @@ void SignalWatcher::handleRead(IoContext& context, const IoResult& result) {
   } catch (const std::exception& error) {
     logError("the callback of signal {} threw: {}", signal, error.what());
     proactor.mutableCounters().callbackFailures.add();
+  } catch (...) {
+    logError("the callback of signal {} threw something that is no std::exception", signal);
+    proactor.mutableCounters().callbackFailures.add();
   }
 }
 

@@ -1,5 +1,7 @@
 #include "loop/TimerQueue.h"
 
+#include <algorithm>
+
 #include "gyre/base/Check.h"
 
 namespace gyre {
@@ -13,6 +15,7 @@ bool isEarlier(const Entry& a, const Entry& b) noexcept {
 }  // namespace
 
 void TimerQueue::add(Timer timer) {
+  timer.due = std::max(timer.due, earliest_);
   const Entry entry{timer.due, timer.id.value()};
   GYRE_CHECK(timer.id.isValid() && !stored_.contains(entry.id), "a timer needs an id of its own");
   const auto position =
@@ -28,7 +31,9 @@ void TimerQueue::add(Timer timer) {
 }
 
 void TimerQueue::cancel(TimerId id) {
-  if (id.value() == running_) running_ = 0;
+  for (Running* running = running_; running != nullptr; running = running->outer) {
+    if (running->id == id.value()) running->id = 0;
+  }
   const auto found = stored_.find(id.value());
   // Destroyed after it was taken out: what the callback captured may cancel or add timers.
   if (found != stored_.end()) const Timer cancelled = extract(found->second.position);

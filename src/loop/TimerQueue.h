@@ -36,9 +36,10 @@ class TimerQueue {
   TimePoint nextDue() const noexcept { return heap_.empty() ? kForever : heap_.front().due; }
   std::size_t size() const noexcept { return heap_.size(); }
 
-  // Takes the timers that are due at `now`, in order, and runs each by `invoke(callback)`. Those
-  // added meanwhile wait for the next call. A repeating timer is due again a whole number of
-  // intervals after its first due time: late ones neither drift nor pile up.
+  // Takes the timers that are due at `now`, in order, and runs each by `invoke(callback)`, which
+  // may call runDue again. Those added meanwhile wait for the next call, and count as due at `now`
+  // if they were for a time before, so that they hold up nobody. A repeating timer is due again a
+  // whole number of intervals after its first due time: late ones neither drift nor pile up.
   template <typename Invoke>
   void runDue(TimePoint now, Invoke invoke);
 
@@ -46,6 +47,11 @@ class TimerQueue {
   struct Entry {
     TimePoint due;
     std::uint64_t id;
+  };
+  // The timer whose callback runs; in a chain where a callback runs others.
+  struct Running {
+    std::uint64_t id;  // 0 when it was cancelled meanwhile
+    Running* outer;
   };
   struct Stored {
     std::size_t position;  // in heap_
@@ -64,20 +70,24 @@ class TimerQueue {
   std::vector<Entry> heap_;
   std::unordered_map<std::uint64_t, Stored> stored_;
   std::uint64_t lastOrder_ = 0;
-  std::uint64_t running_ = 0;  // the id whose callback runs; 0 when it was cancelled meanwhile
+  Running* running_ = nullptr;
+  TimePoint earliest_ = TimePoint::min();  // what a new timer is due at, at the earliest
 };
 
 template <typename Invoke>
 void TimerQueue::runDue(TimePoint now, Invoke invoke) {
   const std::uint64_t lastOrder = lastOrder_;
+  const TimePoint outerEarliest = std::exchange(earliest_, now);
   Timer timer;
   while (takeDue(now, lastOrder, timer)) {
-    running_ = timer.id.value();
+    Running running{timer.id.value(), running_};
+    running_ = &running;
     invoke(timer.callback);
-    const bool repeats = running_ != 0 && timer.interval > Duration::zero();
-    running_ = 0;
+    running_ = running.outer;
+    const bool repeats = running.id != 0 && timer.interval > Duration::zero();
     if (repeats) putBack(std::move(timer), now);
   }
+  earliest_ = outerEarliest;
 }
 
 }  // namespace gyre

@@ -26,6 +26,7 @@ namespace gyre {
 
 class BlockPool;
 class ResidentRegistry;
+class TimerInbox;
 class TimerQueue;
 
 class GYRE_API EventLoop {
@@ -79,7 +80,7 @@ class GYRE_API EventLoop {
   void runOnce(TimePoint deadline);
   TimePoint now() const noexcept { return proactor_->now(); }
   Proactor& proactor() noexcept { return *proactor_; }
-  // True exactly while the handlers of completions run.
+  // True exactly while handlers of completions run, or the settle() of residents: user callbacks.
   bool isDispatching() const noexcept { return isDispatching_; }
 
   // --- Internal: for residents
@@ -98,6 +99,7 @@ class GYRE_API EventLoop {
  private:
   TimerId addTimer(TimePoint due, Duration interval, Functor callback);
   void runFunctors();
+  void takeArrivedTimers();
   void runTimers();
   void settleDirty();
   void trimBlocks();
@@ -112,6 +114,7 @@ class GYRE_API EventLoop {
   std::unique_ptr<Proactor> proactor_;
   std::unique_ptr<ResidentRegistry> residents_;
   std::unique_ptr<TimerQueue> timers_;
+  std::unique_ptr<TimerInbox> arrivingTimers_;
   RefPtr<Mailbox> mailbox_;
   std::vector<Functor> functors_;  // taken from the mailbox
   std::size_t nextFunctor_ = 0;    // the first of them that has not run
