@@ -1,10 +1,12 @@
 // What a connection receives: delivering it, keeping what the user does not take, pausing.
+#include <poll.h>
+
 #include <cerrno>
 #include <new>
 #include <utility>
 
+#include "base/LogFormat.h"
 #include "gyre/net/TcpConnection.h"
-#include "net/ConnectionCalls.h"
 
 namespace gyre {
 
@@ -77,7 +79,8 @@ void TcpConnection::deliverKept() {
   if (state() != State::Connected || !has(kReading)) return;
   if (has(kInputUntold)) {
     clear(kInputUntold);
-    callMessage(*unread_);
+    // Null when the callback that called startRead() has retrieved all of it since.
+    if (unread_ != nullptr) callMessage(*unread_);
     if (unread_ != nullptr && unread_->readableBytes() == 0) unread_.reset();
     limitInput();
   }
@@ -119,6 +122,8 @@ void TcpConnection::handleEndOfStream() {
     set(kEndUntold);
   } else if (profile_->onHalfClose) {
     guarded([this] { profile_->onHalfClose(shared_from_this()); });
+    // Our side had ended before: now nothing is left to do.
+    if (has(kFinSent) && state() == State::Connected) beginGraceful(CloseReason::PeerClosed);
   } else {
     beginGraceful(CloseReason::PeerClosed);
   }
@@ -129,6 +134,11 @@ void TcpConnection::handleEndOfStream() {
 void TcpConnection::handleWatch(const IoResult& result) {
   if (state() == State::Joining) return joinInFlight();
   if (result.error == ECANCELED) return updateReading();
+  if (result.error == 0 && has(kFinSent) && (result.events & POLLERR) == 0) {
+    // Both sides have ended, in good order: what the peer sent before may still be unread.
+    set(kHungUp);
+    return updateReading();
+  }
   abort(CloseReason::Error, result.error != 0 ? result.error : ECONNRESET);
 }
 
@@ -146,7 +156,7 @@ void TcpConnection::updateReading() {
     if (wanted != (input_.kind() == IoKind::Receive)) proactor().cancel(input_);
   } else if (wanted) {
     proactor().receive(input_, socket_);
-  } else {
+  } else if (!has(kHungUp)) {
     proactor().poll(input_, socket_, 0);  // POLLERR and POLLHUP always count
   }
 }

@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "gyre/net/TcpConnection.h"
-#include "net/ConnectionCalls.h"
 #include "net/OutputQueue.h"
 
 namespace gyre {

@@ -2,10 +2,12 @@
 // ConnectionInput.cc and ConnectionOutput.cc.
 #include "gyre/net/TcpConnection.h"
 
+#include <exception>
+#include <new>
 #include <utility>
 
+#include "base/LogFormat.h"
 #include "gyre/base/Check.h"
-#include "net/ConnectionCalls.h"
 #include "net/ConnectionGroup.h"
 #include "net/OutputQueue.h"
 
@@ -60,6 +62,8 @@ void TcpConnection::stopRead() { post(&TcpConnection::stopReadInLoop); }
 
 void TcpConnection::startReadInLoop() {
   if (state() != State::Connected) return;
+  // What a message callback left when it stopped reading is offered again.
+  if (!has(kReading) && inputBytes() != 0) set(kInputUntold);
   set(kReading);
   clear(kInputFull);
   loop()->markDirty(*this);
@@ -80,6 +84,21 @@ void TcpConnection::shutdownWriteInLoop() {
   finishFilter();
   set(kFinWanted);
   loop()->markDirty(*this);
+}
+
+void TcpConnection::handleThrow() noexcept {
+  loop()->proactor().mutableCounters().callbackFailures.add();
+  try {
+    throw;
+  } catch (const std::bad_alloc&) {
+    requestAbort(CloseReason::OutOfMemory, ENOMEM);
+  } catch (const std::exception& error) {
+    logError("connection {}: a callback threw: {}", id_, error.what());
+    requestAbort(CloseReason::CallbackFailed, 0);
+  } catch (...) {
+    logError("connection {}: a callback threw something that is no std::exception", id_);
+    requestAbort(CloseReason::CallbackFailed, 0);
+  }
 }
 
 void TcpConnection::forceCloseInLoop() { requestAbort(CloseReason::Aborted, 0); }
@@ -167,7 +186,7 @@ void TcpConnection::advanceClose() {
     if (!has(kEndOfInput)) startLinger();
   } else if (state() == State::Connected && has(kFinWanted) && !has(kFinSent)) {
     sendFin();
-    if (has(kEndOfInput)) beginGraceful(CloseReason::PeerClosed);
+    if (has(kEndOfInput) && !has(kEndUntold)) beginGraceful(CloseReason::PeerClosed);
   }
   if (state() == State::Lingering && has(kEndOfInput)) joinInFlight();
 }

@@ -22,7 +22,8 @@ TcpServer::~TcpServer() {
   GYRE_CHECK(!loop_->isDispatching(),
              "a TcpServer was destroyed inside an I/O callback: use stop() there");
   if (isStarted_ && !isStopped_) {
-    stopInLoop({});
+    // Told early in an iteration, which then must not wait for anything more.
+    stopInLoop([this] { loop_->wakeup(); });
     while (!isStopped_) loop_->runOnce(loop_->now() + std::chrono::milliseconds(100));
   }
   profile_->group->forget();

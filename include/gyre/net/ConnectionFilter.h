@@ -1,5 +1,4 @@
-// ConnectionFilter: a transformation of the bytes between the wire and the user (TLS, PROXY
-// header).
+// ConnectionFilter: transforms the bytes between wire and user (TLS, PROXY header).
 //
 // Thread  The connection's loop.
 // Owns    Its own state; the connection owns the filter.

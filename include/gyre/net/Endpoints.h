@@ -1,6 +1,6 @@
-// Endpoints: both addresses of a connection, packed: a peer's is gone from the kernel after a
-// reset.
+// Endpoints: both addresses of a connection, packed.
 //
+// They are kept because the kernel forgets a peer's address after a reset.
 // IPv4 and IPv6 are kept whole. Of a unix socket only the family is: its peer is hardly ever named.
 #pragma once
 

@@ -147,6 +147,7 @@ class GYRE_API TcpConnection final : public LoopResident,
   static constexpr std::uint16_t kOutputFull = 1 << 8;    // reading pauses: output limit
   static constexpr std::uint16_t kInputFull = 1 << 9;     // reading pauses: input limit
   static constexpr std::uint16_t kEstablished = 1 << 10;  // the user knows of it
+  static constexpr std::uint16_t kHungUp = 1 << 11;       // both FINs are known: no watch is armed
 
   // What few connections have.
   struct Extras {
@@ -165,8 +166,19 @@ class GYRE_API TcpConnection final : public LoopResident,
   Extras& extras();
   Proactor& proactor() const noexcept { return loop()->proactor(); }
   void post(void (TcpConnection::*method)());
+  // Calls what is the user's. False when it threw: that aborts the connection, and nothing else.
   template <typename Call>
-  bool guarded(Call call) noexcept;
+  bool guarded(Call call) noexcept {
+    try {
+      call();
+      return true;
+    } catch (...) {
+      handleThrow();
+      return false;
+    }
+  }
+  // Inside a catch block.
+  void handleThrow() noexcept;
 
   // Input
   static void handleInput(IoContext& context, const IoResult& result);
