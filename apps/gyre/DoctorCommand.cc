@@ -9,6 +9,7 @@
 #include <string>
 
 #include "Commands.h"
+#include "Output.h"
 #include "gyre/proactor/EngineReport.h"
 
 namespace gyre {
@@ -112,7 +113,7 @@ void addDoctorCommand(CLI::App& app, int& status) {
   auto asJson = std::make_shared<bool>(false);
   CLI::App* command =
       app.add_subcommand("doctor", "what this machine lets gyre do, and why not more");
-  command->add_flag("--json", *asJson, "for programs");
+  command->add_flag("--json", *asJson, "for programs")->disable_flag_override();
   command->callback([asJson, &status] {
     const Json report = examine();
     if (*asJson) {
@@ -120,6 +121,7 @@ void addDoctorCommand(CLI::App& app, int& status) {
     } else {
       print(report);
     }
+    requirePrinted();
     status = report["usable"].get<bool>() ? 0 : 1;
   });
 }

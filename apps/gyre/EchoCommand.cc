@@ -1,9 +1,13 @@
 // gyre echo: sends back whatever it receives.
+#include <unistd.h>
+
+#include <charconv>
 #include <csignal>
 #include <cstdio>
 #include <memory>
 #include <optional>
 #include <string>
+#include <system_error>
 
 #include "Commands.h"
 #include "EngineOption.h"
@@ -18,19 +22,40 @@ constexpr std::size_t kOutputLimit = 256 * 1024;
 
 struct EchoOptions {
   std::string listen = "127.0.0.1:7007";
-  int threads = -1;
-  ProactorOptions proactor = defaultProactorOptions();
+  std::optional<int> threads;
+  std::optional<Engine> engine;
 };
 
+// The path of a unix address, @name of an abstract one.
+std::string unixPath(const InetAddress& address) {
+  constexpr std::size_t kPrefix = sizeof "unix:" - 1;
+  return address.toString().substr(kPrefix);
+}
+
+std::string clientCommand(const InetAddress& bound) {
+  if (bound.isUnix()) return "nc -U " + unixPath(bound);
+  return "nc " + bound.ip() + " " + std::to_string(bound.port());
+}
+
+// One that comes while the loops are made waits for the watcher, and stops the server cleanly.
+void holdSignals() {
+  sigset_t signals;
+  ::sigemptyset(&signals);
+  ::sigaddset(&signals, SIGINT);
+  ::sigaddset(&signals, SIGTERM);
+  ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+}
+
 void serve(const EchoOptions& options) {
+  holdSignals();
   const InetAddress address(options.listen);
-  ProactorOptions engine = options.proactor;
-  if (options.threads >= 0) engine.ringsPlanned = static_cast<std::uint32_t>(options.threads) + 1;
+  ProactorOptions engine = proactorOptions(options.engine);
+  if (options.threads) engine.ringsPlanned = static_cast<std::uint32_t>(*options.threads) + 1;
   EventLoop loop(engine);
   SignalWatcher::watch(&loop, {SIGINT, SIGTERM}, [&loop](int) { loop.quit(); });
 
   TcpServer server(&loop, address, "echo");
-  if (options.threads >= 0) server.setThreadNum(options.threads);
+  if (options.threads) server.setThreadNum(*options.threads);
   ConnectionOptions connections;
   connections.outputLimit = kOutputLimit;
   server.setConnectionOptions(connections);
@@ -40,11 +65,42 @@ void serve(const EchoOptions& options) {
 
   const InetAddress bound = server.listenAddress();
   std::printf("listening on %s\n", bound.toString().c_str());
-  std::printf("engine %.*s, %zu loops; try: nc %s %u\n",
-              static_cast<int>(loop.proactor().name().size()), loop.proactor().name().data(),
-              server.pool().getAllLoops().size(), bound.ip().c_str(), bound.port());
+  std::printf("engine %.*s, %zu loops; try: %s\n", static_cast<int>(loop.proactor().name().size()),
+              loop.proactor().name().data(), server.pool().getAllLoops().size(),
+              clientCommand(bound).c_str());
   std::fflush(stdout);
   loop.loop();
+  // A path outlives its listener, and would be in the way of the next start.
+  if (bound.isUnix()) ::unlink(unixPath(bound).c_str());
+}
+
+// Empty when it is one.
+std::string addressComplaint(const std::string& text) {
+  try {
+    const InetAddress address(text);
+    return "";
+  } catch (const std::system_error& error) {
+    // Without the words around it: "gyre: ", and what the error number means.
+    std::string cause = error.what();
+    cause.erase(0, cause.find('"'));
+    const std::string meaning = ": " + error.code().message();
+    return cause.ends_with(meaning) ? cause.substr(0, cause.size() - meaning.size()) : cause;
+  }
+}
+
+std::optional<int> parseThreads(const std::string& text) {
+  int count = 0;
+  const char* end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, count);
+  if (error != std::errc() || stop != end) return std::nullopt;
+  if (count < 0 || count > EventLoopThreadPool::kThreadsMax) return std::nullopt;
+  return count;
+}
+
+std::string threadsComplaint(const std::string& text) {
+  if (parseThreads(text)) return "";
+  return "\"" + text + "\" is no number of threads: use 0 to " +
+         std::to_string(EventLoopThreadPool::kThreadsMax);
 }
 
 }  // namespace
@@ -52,15 +108,21 @@ void serve(const EchoOptions& options) {
 void addEchoCommand(CLI::App& app, int& status) {
   auto options = std::make_shared<EchoOptions>();
   CLI::App* command = app.add_subcommand("echo", "send back whatever is received");
+  command->footer("An option given twice: the last one counts.");
   command->add_option("--listen", options->listen, "HOST:PORT, [IPV6]:PORT or unix:PATH")
+      ->check(addressComplaint)
+      ->type_name("ADDRESS")
       ->capture_default_str()
       ->take_last();
   command
-      ->add_option("--threads", options->threads,
-                   "I/O threads; 0: all on the main loop (default: one per CPU)")
-      ->check(CLI::Range(0, EventLoopThreadPool::kThreadsMax))
+      ->add_option_function<std::string>(
+          "--threads",
+          [options](const std::string& text) { options->threads = parseThreads(text); },
+          "I/O threads; 0: all on the main loop (default: one per CPU)")
+      ->check(threadsComplaint)
+      ->type_name("N")
       ->take_last();
-  addEngineOption(*command, options->proactor.engine);
+  addEngineOption(*command, options->engine);
   command->callback([options, &status] {
     serve(*options);
     status = 0;
