@@ -1,0 +1,1 @@
+"""The benchmark harness: servers, correctness checks, measurement, reports."""

@@ -1,0 +1,187 @@
+"""Servers under test: where their programs are, how they start, what they cost."""
+
+import os
+import re
+import shlex
+import signal
+import subprocess
+import tempfile
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+LISTEN_LINE = re.compile(rb"listening on (\S+):(\d+)")
+START_SECONDS = 5.0
+STOP_SECONDS = 5.0
+
+
+class BenchError(Exception):
+    """Something a person has to know about; the text says what to do."""
+
+
+@dataclass(frozen=True)
+class ServerSpec:
+    """How to start one server. The command prints `listening on HOST:PORT`."""
+
+    name: str
+    command: tuple
+    is_floor: bool = False
+
+
+def find_program(build_dir, name):
+    """The newest executable called `name` below build_dir, or None."""
+    found = [
+        path
+        for path in Path(build_dir).rglob(name)
+        if path.is_file() and os.access(path, os.X_OK)
+    ]
+    return max(found, key=lambda path: path.stat().st_mtime, default=None)
+
+
+def known_servers(build_dir):
+    """All servers that exist below build_dir, by name."""
+    specs = {}
+    gyre = find_program(build_dir, "gyre")
+    if gyre:
+        base = (str(gyre), "echo", "--listen", "127.0.0.1:0", "--threads", "0")
+        specs["gyre"] = ServerSpec("gyre", base)
+        specs["gyre_uring"] = ServerSpec("gyre_uring", base + ("--engine", "uring"))
+        specs["gyre_epoll"] = ServerSpec("gyre_epoll", base + ("--engine", "epoll"))
+    for name in ("uring_echo", "epoll_echo"):
+        program = find_program(build_dir, name)
+        if program:
+            specs[name] = ServerSpec(name, (str(program), "0"), is_floor=True)
+    return specs
+
+
+def custom_server(text):
+    """A server from NAME=COMMAND; leading VAR=VALUE words become its environment."""
+    name, separator, command = text.partition("=")
+    if not separator or not command:
+        raise BenchError(f"--server wants NAME=COMMAND, not {text!r}")
+    words = shlex.split(command)
+    if "=" in words[0]:
+        words.insert(0, "env")
+    return ServerSpec(name, tuple(words))
+
+
+class Server:
+    """A running server, pinned to one CPU. Use as a context manager."""
+
+    def __init__(self, spec, cpu):
+        self.spec = spec
+        self._cpu = cpu
+        self._process = None
+        self._output = tempfile.TemporaryFile()  # A pipe would fill up and block the server.
+        self.port = 0
+
+    @property
+    def pid(self):
+        return self._process.pid
+
+    def __enter__(self):
+        try:
+            self._process = subprocess.Popen(
+                self.spec.command,
+                stdin=subprocess.DEVNULL,
+                stdout=self._output,
+                stderr=subprocess.STDOUT,
+                preexec_fn=lambda: os.sched_setaffinity(0, {self._cpu}),
+            )
+        except OSError as error:
+            raise BenchError(f"{self.spec.name} does not start: {error}") from error
+        try:
+            self.port = self._read_port(time.monotonic() + START_SECONDS)
+        except BaseException:
+            self._kill()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGTERM)
+        try:
+            self._process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            pass
+        self._kill()
+
+    def stop(self):
+        """Asks the server to end; its exit status, or None if it had to be killed."""
+        self._process.send_signal(signal.SIGTERM)
+        try:
+            return self._process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._kill()
+            return None
+
+    @contextmanager
+    def stopped(self):
+        """While in the block the server gets no CPU time."""
+        self._process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._process.send_signal(signal.SIGCONT)
+
+    def descriptors(self):
+        return len(os.listdir(f"/proc/{self.pid}/fd"))
+
+    def cost(self):
+        return Cost.read(self.pid)
+
+    def _read_port(self, deadline):
+        output = b""
+        while time.monotonic() < deadline:
+            has_ended = self._process.poll() is not None
+            output = os.pread(self._output.fileno(), 65536, 0)
+            match = LISTEN_LINE.search(output)
+            if match:
+                return int(match.group(2))
+            if has_ended:
+                break
+            time.sleep(0.01)
+        raise BenchError(
+            f"{self.spec.name} did not print 'listening on HOST:PORT': "
+            f"{output.decode(errors='replace').strip()!r}"
+        )
+
+    def _kill(self):
+        if self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+        self._output.close()
+
+
+@dataclass(frozen=True)
+class Cost:
+    """CPU time of a process, all threads and the kernel's workers for it included."""
+
+    on_cpu_ns: int
+    waiting_ns: int
+    user_ticks: int
+    system_ticks: int
+
+    @staticmethod
+    def read(pid):
+        on_cpu = waiting = user = system = 0
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            try:
+                first, second, _ = (task / "schedstat").read_text().split()
+                stat = (task / "stat").read_text().rpartition(")")[2].split()
+            except (FileNotFoundError, ProcessLookupError):
+                continue  # A worker thread that ended while we looked.
+            on_cpu += int(first)
+            waiting += int(second)
+            user += int(stat[11])
+            system += int(stat[12])
+        return Cost(on_cpu, waiting, user, system)
+
+    def __sub__(self, other):
+        return Cost(
+            self.on_cpu_ns - other.on_cpu_ns,
+            self.waiting_ns - other.waiting_ns,
+            self.user_ticks - other.user_ticks,
+            self.system_ticks - other.system_ticks,
+        )
