@@ -9,6 +9,7 @@
 
 #include "MixedLoad.h"
 #include "gyre/gyre.h"
+#include "gyre/proactor/EngineReport.h"
 #include "proactor/uring/RingFaults.h"
 
 namespace gyre {
@@ -25,6 +26,7 @@ struct Closings {
 class FaultyServer {
  public:
   FaultyServer(const RingFaultOptions& faults, const ProactorOptions& options) {
+    chooseEngine();  // what looks at the kernel is no part of the test
     setRingFaults(faults);
     std::promise<InetAddress> bound;
     std::future<InetAddress> address = bound.get_future();
