@@ -29,29 +29,33 @@ struct OnDeath {
 
 class EventLoopEndTest : public testing::Test {
  protected:
-  void SetUp() override { loop_.emplace(); }
+  // Valid to the very end of its destructor, where loop_ is empty already.
+  EventLoop& loop() { return *address_; }
 
   std::string log_;
-  std::optional<EventLoop> loop_;
+  std::optional<EventLoop> loop_{std::in_place};
+
+ private:
+  EventLoop* address_ = &*loop_;
 };
 
 TEST_F(EventLoopEndTest, Destructor_queuedFunctors_run) {
-  for (int i = 0; i < 3; ++i) loop_->queueInLoop([this] { log_ += 'f'; });
+  for (int i = 0; i < 3; ++i) loop().queueInLoop([this] { log_ += 'f'; });
   loop_.reset();
   EXPECT_EQ(log_, "fff");
 }
 
 TEST_F(EventLoopEndTest, Destructor_pendingTimers_areDestroyedUnrun) {
   auto token = std::make_shared<int>(1);
-  loop_->runAfter(std::chrono::hours(1), [this, token] { log_ += 'x'; });
-  loop_->runEvery(std::chrono::hours(1), [this, token] { log_ += 'x'; });
+  loop().runAfter(std::chrono::hours(1), [this, token] { log_ += 'x'; });
+  loop().runEvery(std::chrono::hours(1), [this, token] { log_ += 'x'; });
   loop_.reset();
   EXPECT_EQ(token.use_count(), 1);
   EXPECT_EQ(log_, "");
 }
 
 TEST_F(EventLoopEndTest, Post_afterTheEnd_saysNoAndDestroysTheFunctorHere) {
-  const RefPtr<Mailbox> mailbox = loop_->mailbox();
+  const RefPtr<Mailbox> mailbox = loop().mailbox();
   loop_.reset();
   auto token = std::make_shared<int>(1);
   EXPECT_FALSE(mailbox->post([token] {}));
@@ -60,9 +64,9 @@ TEST_F(EventLoopEndTest, Post_afterTheEnd_saysNoAndDestroysTheFunctorHere) {
 
 TEST_F(EventLoopEndTest, Functor_ofTheEnd_queuesAnother_thatIsRefused) {
   bool accepted = true;
-  loop_->queueInLoop([&] {
+  loop().queueInLoop([&] {
     // The loop's end takes what there is by then in a first round, and closes the door behind it.
-    loop_->queueInLoop([&] { accepted = loop_->queueInLoop([] {}); });
+    loop().queueInLoop([&] { accepted = loop().queueInLoop([] {}); });
   });
   loop_.reset();
   EXPECT_FALSE(accepted);
@@ -70,12 +74,12 @@ TEST_F(EventLoopEndTest, Functor_ofTheEnd_queuesAnother_thatIsRefused) {
 
 // The usual owner of a timer cancels it when it dies; often the timer itself keeps it alive.
 TEST_F(EventLoopEndTest, Timer_whoseCaptureCancelsTimers_diesInPeace) {
-  const TimerId other = loop_->runAfter(std::chrono::hours(1), [] {});
+  const TimerId other = loop().runAfter(std::chrono::hours(1), [] {});
   auto owner = std::make_shared<OnDeath>([this, other] {
-    loop_->cancel(other);
+    loop().cancel(other);
     log_ += 'd';
   });
-  loop_->runAfter(std::chrono::hours(1), [owner] {});
+  loop().runAfter(std::chrono::hours(1), [owner] {});
   owner.reset();
   loop_.reset();
   EXPECT_EQ(log_, "d");
@@ -84,10 +88,10 @@ TEST_F(EventLoopEndTest, Timer_whoseCaptureCancelsTimers_diesInPeace) {
 TEST_F(EventLoopEndTest, Timer_whoseCaptureSetsATimer_thatIsDestroyedToo) {
   auto token = std::make_shared<int>(1);
   auto owner = std::make_shared<OnDeath>([this, &token] {
-    loop_->runAfter(std::chrono::hours(1), [token] {});
-    loop_->queueInLoop([token] {});
+    loop().runAfter(std::chrono::hours(1), [token] {});
+    loop().queueInLoop([token] {});
   });
-  loop_->runAfter(std::chrono::hours(1), [owner] {});
+  loop().runAfter(std::chrono::hours(1), [owner] {});
   owner.reset();
   loop_.reset();
   EXPECT_EQ(token.use_count(), 1);
@@ -96,9 +100,9 @@ TEST_F(EventLoopEndTest, Timer_whoseCaptureSetsATimer_thatIsDestroyedToo) {
 TEST_F(EventLoopEndTest, Captures_dieOnTheLoopsThreadAndInTheLoop) {
   EventLoop* current = nullptr;
   auto owner = std::make_shared<OnDeath>([&] { current = EventLoop::current(); });
-  loop_->runAfter(std::chrono::hours(1), [owner] {});
+  loop().runAfter(std::chrono::hours(1), [owner] {});
   owner.reset();
-  EventLoop* const expected = &*loop_;
+  EventLoop* const expected = &loop();
   loop_.reset();
   EXPECT_EQ(current, expected);
 }
@@ -166,50 +170,50 @@ class LingeringResident final : public Resident {
 };
 
 TEST_F(EventLoopEndTest, Destructor_residents_areClosedJoinedAndDestroyed) {
-  auto reading = std::make_shared<ReadingResident>(*loop_, log_);
-  loop_->addResident(reading);
+  auto reading = std::make_shared<ReadingResident>(loop(), log_);
+  loop().addResident(reading);
   reading->start();
   reading.reset();
-  loop_->runOnce(kNoWait);
-  EXPECT_EQ(loop_->residentCount(), 1U);
+  loop().runOnce(kNoWait);
+  EXPECT_EQ(loop().residentCount(), 1U);
   loop_.reset();
   // removeResident marks it dirty: its settle is the last that runs of it.
   EXPECT_EQ(log_, "blsd");
 }
 
 TEST_F(EventLoopEndTest, Destructor_aResidentThatNeedsTime_isWaitedFor) {
-  loop_->addResident(std::make_shared<LingeringResident>(*loop_, log_));
+  loop().addResident(std::make_shared<LingeringResident>(loop(), log_));
   loop_.reset();
   EXPECT_EQ(log_, "blsd");
 }
 
 TEST_F(EventLoopEndTest, Destructor_aFunctorPlacesAResident_thatIsClosedToo) {
-  loop_->queueInLoop(
-      [this] { loop_->addResident(std::make_shared<LingeringResident>(*loop_, log_)); });
+  loop().queueInLoop(
+      [this] { loop().addResident(std::make_shared<LingeringResident>(loop(), log_)); });
   loop_.reset();
   EXPECT_EQ(log_, "blsd");
 }
 
 TEST_F(EventLoopEndTest, RemoveResident_itStaysAliveUntilTheIterationsEnd) {
-  auto resident = std::make_shared<Resident>(*loop_, log_);
-  loop_->addResident(resident);
-  loop_->queueInLoop([this, weak = std::weak_ptr<Resident>(resident)] {
-    loop_->removeResident(*weak.lock());
+  auto resident = std::make_shared<Resident>(loop(), log_);
+  loop().addResident(resident);
+  loop().queueInLoop([this, weak = std::weak_ptr<Resident>(resident)] {
+    loop().removeResident(*weak.lock());
     EXPECT_FALSE(weak.expired());
   });
   resident.reset();
-  loop_->runOnce(kNoWait);
+  loop().runOnce(kNoWait);
   EXPECT_EQ(log_, "sd");
-  EXPECT_EQ(loop_->residentCount(), 0U);
+  EXPECT_EQ(loop().residentCount(), 0U);
 }
 
 TEST_F(EventLoopEndTest, MarkDirty_settlesOncePerIterationBeforeTheWait) {
-  auto resident = std::make_shared<Resident>(*loop_, log_);
-  loop_->addResident(resident);
-  for (int i = 0; i < 3; ++i) loop_->markDirty(*resident);
-  loop_->runOnce(kNoWait);
+  auto resident = std::make_shared<Resident>(loop(), log_);
+  loop().addResident(resident);
+  for (int i = 0; i < 3; ++i) loop().markDirty(*resident);
+  loop().runOnce(kNoWait);
   EXPECT_EQ(log_, "s");
-  loop_->runOnce(kNoWait);
+  loop().runOnce(kNoWait);
   EXPECT_EQ(log_, "s");
   resident.reset();
   loop_.reset();
@@ -220,10 +224,10 @@ TEST_F(EventLoopEndTest, MarkDirty_settlesOncePerIterationBeforeTheWait) {
 
 TEST_F(EventLoopEndTest, Loops_onOneThread_endInAnyOrder) {
   std::optional<EventLoop> other(std::in_place);
-  const RefPtr<Mailbox> first = loop_->mailbox();
+  const RefPtr<Mailbox> first = loop().mailbox();
   bool accepted = true;
   other->queueInLoop([&, first] { accepted = first->post([] {}); });
-  loop_->queueInLoop(
+  loop().queueInLoop(
       [this, mailbox = other->mailbox()] { log_ += mailbox->post([] {}) ? 'y' : 'n'; });
   loop_.reset();
   other.reset();

@@ -63,9 +63,8 @@ TEST_F(ProfileTest, SetProfile_aThousandTimes_keepsTheLastOnly) {
     connection->send(in);
     for (int i = 0; i < 2; ++i) {
       const RefPtr<ConnectionProfile> next = server()->makeProfile();
-      server().fill(*next, {.onMessage = [&change, token](const auto& c, Buffer& b) {
-        change(c, b);
-      }});
+      server().fill(*next,
+                    {.onMessage = [&change, token](const auto& c, Buffer& b) { change(c, b); }});
       connection->setProfile(next);
     }
   };
