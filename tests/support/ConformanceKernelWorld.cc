@@ -87,6 +87,16 @@ std::unique_ptr<ConformancePeer> makeKernelPeer(UniqueFd fd) {
   return std::make_unique<KernelPeer>(std::move(fd));
 }
 
+TcpPair makeTcpPair() {
+  const UniqueFd listener = listening(1);
+  const InetAddress address = nameOf(listener);
+  UniqueFd far = tcpSocket();
+  if (::connect(far.get(), address.sockaddrPtr(), address.length()) != 0) fail("connect");
+  UniqueFd near(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
+  if (!near) fail("accept4");
+  return {std::move(near), std::move(far)};
+}
+
 ConformanceKernelWorld::ConformanceKernelWorld(Factory factory, ProactorOptions options)
     : factory_(factory), options_(std::move(options)) {}
 

@@ -32,6 +32,13 @@ class ConformanceKernelWorld final : public ConformanceWorld {
   std::vector<UniqueFd> silentQueue_;
 };
 
+// A TCP connection over loopback, both ends blocking.
+struct TcpPair {
+  UniqueFd near;
+  UniqueFd far;
+};
+TcpPair makeTcpPair();
+
 // A plain socket. REQUIRES: it is connected.
 std::unique_ptr<ConformancePeer> makeKernelPeer(UniqueFd fd);
 
