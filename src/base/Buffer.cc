@@ -99,9 +99,11 @@ std::string Buffer::retrieveAsString(std::size_t n) {
   return result;
 }
 
-// Such a byte moves when room is made; a lent one stays where it is.
+// Such a byte moves when room is made; a lent one stays where it is. The byte behind the last one
+// is not ours: an allocator without headers puts somebody else's there.
 bool Buffer::ownsByte(const char* byte) const noexcept {
-  return storage_ != nullptr && isWithin(byte, begin_, begin_ + size_);
+  return storage_ != nullptr && std::less_equal<>()(begin_, byte) &&
+         std::less<>()(byte, begin_ + size_);
 }
 
 void Buffer::prepend(const void* data, std::size_t size) {
