@@ -1,8 +1,11 @@
 #include "gyre/loop/EventLoop.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <exception>
 #include <new>
+#include <string>
+#include <system_error>
 #include <utility>
 
 #include "base/LogFormat.h"
@@ -10,6 +13,7 @@
 #include "loop/ResidentRegistry.h"
 #include "loop/TimerInbox.h"
 #include "loop/TimerQueue.h"
+#include "loop/TimingWheel.h"
 #include "proactor/BlockPool.h"
 
 namespace gyre {
@@ -195,6 +199,9 @@ void EventLoop::takeArrivedTimers() {
 }
 
 void EventLoop::runTimers() {
+  // Judged by a time before which all that came has been dispatched: who was stopped for a while
+  // finds the bytes that came meanwhile first.
+  if (wheel_ != nullptr) wheel_->advance(proactor_->wokenAt());
   takeArrivedTimers();
   if (timers_->size() == 0) return;
   timers_->runDue(now(), [this](Functor& callback) {
@@ -235,7 +242,8 @@ TimePoint EventLoop::waitDeadline(TimePoint deadline) const noexcept {
   const bool hasWork = nextFunctor_ < functors_.size() || !dirty_.empty() || !mailbox_->isEmpty() ||
                        !arrivingTimers_->isEmpty();
   if (hasWork || quit_.load(std::memory_order_acquire)) return kNoWait;
-  return std::min({deadline, timers_->nextDue(), trimDue_});
+  const TimePoint timeoutDue = wheel_ == nullptr ? kForever : wheel_->nextDue();
+  return std::min({deadline, timers_->nextDue(), timeoutDue, trimDue_});
 }
 
 void EventLoop::invoke(Functor& functor, const char* what) noexcept {
@@ -279,6 +287,37 @@ std::size_t EventLoop::residentCount(const void* group) const noexcept {
 }
 
 void EventLoop::closeResidents(const void* group) { residents_->beginClose(group); }
+
+// --- Timeouts of residents
+
+void EventLoop::setTimeoutTick(std::chrono::milliseconds tick) {
+  assertInLoopThread();
+  if (tick < std::chrono::milliseconds(1) || tick > std::chrono::hours(1)) {
+    throw std::system_error(
+        EINVAL, std::generic_category(),
+        "gyre: a timeout tick of " + std::to_string(tick.count()) + " ms; use 1 ms to 1 h");
+  }
+  GYRE_CHECK(wheel_ == nullptr || wheel_->size() == 0,
+             "the timeout tick was changed while connections have timeouts");
+  wheel_.reset();
+  timeoutTick_ = tick;
+}
+
+std::uint32_t EventLoop::addTimeout(LoopResident& resident, TimePoint due) {
+  assertInLoopThread();
+  if (wheel_ == nullptr) wheel_ = std::make_unique<TimingWheel>(now(), timeoutTick_);
+  return wheel_->add(resident, due, now());
+}
+
+void EventLoop::moveTimeout(std::uint32_t entry, TimePoint due) noexcept {
+  wheel_->move(entry, due);
+}
+
+void EventLoop::removeTimeout(std::uint32_t entry) noexcept { wheel_->remove(entry); }
+
+CoarseTime EventLoop::timeoutAddedAt(std::uint32_t entry) const noexcept {
+  return wheel_->addedAt(entry);
+}
 
 // --- Ending
 

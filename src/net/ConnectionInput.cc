@@ -24,6 +24,7 @@ void TcpConnection::handleInput(IoContext& context, const IoResult& result) {
 
 void TcpConnection::handleBytes(std::string_view bytes) {
   bytesReceived_ += bytes.size();
+  touch();
   if (state() != State::Connected) return discard(bytes.size());
   if (has(kAbortWanted)) return;
   if (extras_ != nullptr && extras_->filter != nullptr) return decode(bytes);
@@ -51,24 +52,23 @@ void TcpConnection::decode(std::string_view received) {
 
 void TcpConnection::deliver(std::string_view bytes) {
   if (!has(kReading) || has(kInputUntold)) return keep(bytes);
-  if (unread_ != nullptr) {
-    if (!guarded([&] { unread_->append(bytes); })) return;
-    callMessage(*unread_);
-    if (unread_ != nullptr && unread_->readableBytes() == 0) unread_.reset();
+  if (inputBytes() != 0) {
+    if (!guarded([&] { extras_->unread.append(bytes); })) return;
+    callMessage(extras_->unread);
+    if (inputBytes() == 0) releaseUnread();
   } else {
     Buffer window = Buffer::borrow(bytes.data(), bytes.size());
     callMessage(window);
     if (window.readableBytes() == 0 || state() != State::Connected || has(kAbortWanted)) return;
     // Moving copies what is left: the lent bytes go back when this returns.
-    guarded([&] { unread_ = std::make_unique<Buffer>(std::move(window)); });
+    guarded([&] { extras().unread = std::move(window); });
   }
   limitInput();
 }
 
 void TcpConnection::keep(std::string_view bytes) {
   guarded([&] {
-    if (unread_ == nullptr) unread_ = std::make_unique<Buffer>();
-    unread_->append(bytes);
+    extras().unread.append(bytes);
     set(kInputUntold);
   });
   if (has(kReading)) loop()->markDirty(*this);
@@ -79,14 +79,27 @@ void TcpConnection::deliverKept() {
   if (state() != State::Connected || !has(kReading)) return;
   if (has(kInputUntold)) {
     clear(kInputUntold);
-    // Null when the callback that called startRead() has retrieved all of it since.
-    if (unread_ != nullptr) callMessage(*unread_);
-    if (unread_ != nullptr && unread_->readableBytes() == 0) unread_.reset();
+    // None when the callback that called startRead() has retrieved all of it since.
+    if (inputBytes() != 0) callMessage(extras_->unread);
+    if (inputBytes() == 0) releaseUnread();
     limitInput();
   }
   if (!has(kEndUntold) || !has(kReading) || state() != State::Connected) return;
   clear(kEndUntold);
   handleEndOfStream();
+}
+
+// An idle connection owns no buffer, and nothing else that it does not need.
+void TcpConnection::releaseUnread() noexcept {
+  if (extras_ == nullptr) return;
+  extras_->unread.retrieveAll();
+  extras_->unread.shrink(0);
+  if (state() == State::Connected && !has(kFinSent) && extras_->isEmpty()) extras_.reset();
+}
+
+bool TcpConnection::Extras::isEmpty() const noexcept {
+  return unread.readableBytes() == 0 && !isPinned && filter == nullptr && retired.empty() &&
+         !timeouts;
 }
 
 void TcpConnection::callMessage(Buffer& buffer) {
@@ -108,7 +121,7 @@ void TcpConnection::limitInput() {
 }
 
 std::size_t TcpConnection::inputBytes() const noexcept {
-  return unread_ == nullptr ? 0 : unread_->readableBytes();
+  return extras_ == nullptr ? 0 : extras_->unread.readableBytes();
 }
 
 void TcpConnection::handleEndOfStream() {

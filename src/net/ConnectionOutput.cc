@@ -68,12 +68,17 @@ template <typename Bytes>
 void TcpConnection::enqueue(Bytes&& bytes) noexcept {
   if (viewOf(bytes).empty()) return;
   const std::size_t before = outputBytes();
-  if (output_ == nullptr) output_ = OutputQueue::make(loop()->blocks());
+  if (output_ == nullptr) beginOutput();
   if (output_ == nullptr || !output_->append(std::forward<Bytes>(bytes))) {
     return requestAbort(CloseReason::OutOfMemory, ENOMEM);
   }
   limitOutput(before);
   loop()->markDirty(*this);
+}
+
+void TcpConnection::beginOutput() noexcept {
+  output_ = OutputQueue::make(loop()->blocks());
+  if (output_ != nullptr) output_->setProgressedAt(CoarseTime(proactor().wokenAt()));
 }
 
 template void TcpConnection::enqueue(std::string_view&& bytes) noexcept;
@@ -114,6 +119,10 @@ void TcpConnection::handleSend(IoContext& context, const IoResult& result) {
 
 void TcpConnection::handleSent(const IoResult& result) {
   bytesSent_ += result.bytes;
+  if (result.bytes != 0) {
+    touch();
+    output_->setProgressedAt(active_);
+  }
   output_->consume(result.bytes);
   if (state() == State::Joining) return joinInFlight();
   if (result.error != 0) return abort(CloseReason::Error, result.error);

@@ -13,6 +13,7 @@
 #include <string>
 #include <string_view>
 
+#include "gyre/loop/CoarseTime.h"
 #include "gyre/proactor/Proactor.h"
 #include "proactor/BlockPool.h"
 
@@ -33,6 +34,9 @@ class OutputQueue {
   bool append(std::shared_ptr<const std::string> bytes) noexcept;
 
   std::size_t size() const noexcept { return size_; }
+  // When the kernel last took some of it, or when it was begun.
+  CoarseTime progressedAt() const noexcept { return progressedAt_; }
+  void setProgressedAt(CoarseTime time) noexcept { progressedAt_ = time; }
   bool isEmpty() const noexcept { return size_ == 0; }
 
   // The next bytes to send, at most kSendBytesMax; the number of slices.
@@ -62,6 +66,7 @@ class OutputQueue {
   Slice* head_ = nullptr;
   Slice* tail_ = nullptr;
   std::size_t size_ = 0;
+  CoarseTime progressedAt_;
 };
 
 }  // namespace gyre

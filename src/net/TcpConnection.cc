@@ -22,6 +22,7 @@ TcpConnection::TcpConnection(const Init& init)
       input_(&TcpConnection::handleInput),
       send_(&TcpConnection::handleSend),
       id_(init.id),
+      active_(init.loop->now()),
       endpoints_(init.loop->proactor().localAddress(init.socket),
                  init.loop->proactor().peerAddress(init.socket)),
       socket_(init.socket) {}
@@ -37,6 +38,7 @@ void TcpConnection::connectEstablished() {
   set(kEstablished);
   if (profile_->options.readOnEstablish) set(kReading);
   guarded([this] {
+    scheduleTimeouts();
     if (profile_->onConnection) profile_->onConnection(shared_from_this());
   });
   loop()->markDirty(*this);  // settle() starts the first read, or what the callback asked for
@@ -111,7 +113,10 @@ void TcpConnection::setTcpNoDelay(bool on) noexcept {
   if (state() < State::Joining) proactor().setOption(socket_, SocketOption::NoDelay, on ? 1 : 0);
 }
 
-std::any& TcpConnection::context() { return extras().context; }
+std::any& TcpConnection::context() {
+  extras().isPinned = true;
+  return extras().context;
+}
 
 TcpConnection::Extras& TcpConnection::extras() {
   if (extras_ == nullptr) extras_ = std::make_unique<Extras>();
@@ -124,6 +129,7 @@ void TcpConnection::setProfile(RefPtr<ConnectionProfile> profile) {
              "a connection takes profiles of its own server only");
   // A callback of the old one may be what calls us.
   extras().retired.push_back(std::exchange(profile_, std::move(profile)));
+  guarded([this] { scheduleTimeouts(); });
   loop()->markDirty(*this);
 }
 
@@ -144,7 +150,7 @@ void TcpConnection::settle() {
   deliverKept();
   if (has(kHighWaterDue)) tellHighWater();
   if (has(kAbortWanted)) return abort(reason_, error_);
-  if (state() != State::Connected) unread_.reset();  // not earlier: a callback may have held it
+  if (state() != State::Connected) releaseUnread();  // not earlier: a callback may have held it
   submitSend();
   advanceClose();
   updateReading();
@@ -183,7 +189,7 @@ void TcpConnection::advanceClose() {
   if (state() == State::Flushing) {
     if (!has(kFinSent)) sendFin();
     setState(State::Lingering);
-    if (!has(kEndOfInput)) startLinger();
+    if (!has(kEndOfInput)) guarded([this] { scheduleTimeouts(); });
   } else if (state() == State::Connected && has(kFinWanted) && !has(kFinSent)) {
     sendFin();
     if (has(kEndOfInput) && !has(kEndUntold)) beginGraceful(CloseReason::PeerClosed);
@@ -193,15 +199,9 @@ void TcpConnection::advanceClose() {
 
 void TcpConnection::sendFin() {
   set(kFinSent);
+  guarded([this] { extras().finSentAt = CoarseTime(loop()->now()); });
   // Fails when the peer has reset meanwhile: the receive or the watch tells of that.
   proactor().shutdownWrite(socket_);
-}
-
-void TcpConnection::startLinger() {
-  const auto giveUp = [weak = weak_from_this()] {
-    if (const auto self = weak.lock()) self->requestAbort(CloseReason::LingerTimeout, 0);
-  };
-  guarded([&] { extras().lingerTimer = loop()->runAfter(profile_->options.lingerTime, giveUp); });
 }
 
 void TcpConnection::abort(CloseReason reason, int error) {
@@ -225,14 +225,14 @@ void TcpConnection::joinInFlight() {
 }
 
 void TcpConnection::closeSocket() {
+  unscheduleTimeouts();
   proactor().close(socket_);
-  if (extras_ != nullptr && extras_->lingerTimer.isValid()) loop()->cancel(extras_->lingerTimer);
 }
 
 void TcpConnection::finishClose() {
   EventLoop& home = *loop();
   if (output_ != nullptr) OutputQueue::destroy(std::exchange(output_, nullptr));
-  unread_.reset();
+  releaseUnread();
   setState(State::Closed);
   if (has(kEstablished)) {
     home.proactor().mutableCounters().disconnections.add();

@@ -54,6 +54,7 @@ bool KernelProactor::beginSleep() noexcept {
 }
 
 void KernelProactor::endSleep() noexcept {
+  wokenAt_ = now();
   if (wake_.load(std::memory_order_relaxed) == Wake::Running) return;
   const Wake before = wake_.exchange(Wake::Running, std::memory_order_seq_cst);
   // Whoever found us Sleeping has written the eventfd.

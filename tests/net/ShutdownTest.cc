@@ -73,7 +73,7 @@ TEST_F(ShutdownTest, EarlyAnswer_whileThePeerStillSends_arrivesWhole) {
 }
 
 TEST_F(ShutdownTest, PeerThatNeverAnswersOurFin_isLeftAfterTheLingerTime) {
-  start(noting({.options = {.lingerTime = std::chrono::milliseconds(50)},
+  start(noting({.options = {.timeouts = {.close = std::chrono::milliseconds(50)}},
                 .onUp = [](const TcpConnectionPtr& connection) {
                   connection->send("goodbye");
                   connection->shutdown();
@@ -82,7 +82,7 @@ TEST_F(ShutdownTest, PeerThatNeverAnswersOurFin_isLeftAfterTheLingerTime) {
   EXPECT_EQ(peer.receiveToEnd(), "goodbye");
   ASSERT_TRUE(runUntilClosed(1));
   EXPECT_EQ(reason_, CloseReason::LingerTimeout);
-  EXPECT_EQ(loop().counters().timers.get(), 1U);
+  EXPECT_EQ(loop().counters().timeouts.get(), 1U);
 }
 
 TEST_F(ShutdownTest, PeerThatSendsForEverAfterOurFin_isLeftAfterTheLingerBytes) {

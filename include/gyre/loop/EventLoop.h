@@ -1,12 +1,11 @@
 // EventLoop: one thread's loop: runs functors and timers, waits for completions, dispatches them.
 //
-// Thread  Lives on the thread that made it. Methods under "Any thread" post to it; the others
-// CHECK. Owns    Its Proactor, its timers and queued functors, and its residents (connections,
-// acceptors)
+// Thread  Lives on the thread that made it. Methods under "Any thread" post; the others CHECK.
+// Owns    Its Proactor, its timers and queued functors, and its residents (connections, acceptors)
 //         until they have finished closing.
 // Ends    On its own thread. The destructor closes what still lives on the loop, waits until
-// nothing
-//         is in flight, and runs every functor that was accepted. A post after that says no.
+//         nothing is in flight, and runs every functor that was accepted. A post after that says
+//         no.
 #pragma once
 
 #include <atomic>
@@ -17,6 +16,7 @@
 
 #include "gyre/base/Export.h"
 #include "gyre/base/RefPtr.h"
+#include "gyre/loop/CoarseTime.h"
 #include "gyre/loop/LoopResident.h"
 #include "gyre/loop/Mailbox.h"
 #include "gyre/loop/TimerId.h"
@@ -28,6 +28,7 @@ class BlockPool;
 class ResidentRegistry;
 class TimerInbox;
 class TimerQueue;
+class TimingWheel;
 
 class GYRE_API EventLoop {
  public:
@@ -78,6 +79,9 @@ class GYRE_API EventLoop {
   void loop();
   // One iteration that waits until the deadline at most. REQUIRES: not from an I/O handler.
   void runOnce(TimePoint deadline);
+  // How exact the timeouts of connections are: 100 ms unless said. Throws std::system_error
+  // (EINVAL) unless it is 1 ms to 1 h. REQUIRES: no connection with timeouts lives on the loop.
+  void setTimeoutTick(std::chrono::milliseconds tick);
   TimePoint now() const noexcept { return proactor_->now(); }
   Proactor& proactor() noexcept { return *proactor_; }
   // True exactly while handlers of completions run, or the settle() of residents: user callbacks.
@@ -91,6 +95,13 @@ class GYRE_API EventLoop {
   void removeResident(LoopResident& resident);
   // Its settle() runs before the loop waits next.
   void markDirty(LoopResident& resident) noexcept;
+  // A place in the timing wheel; LoopResident::checkTimeouts tells the rest. Adding may throw
+  // std::bad_alloc.
+  std::uint32_t addTimeout(LoopResident& resident, TimePoint due);
+  void moveTimeout(std::uint32_t entry, TimePoint due) noexcept;
+  void removeTimeout(std::uint32_t entry) noexcept;
+  CoarseTime timeoutAddedAt(std::uint32_t entry) const noexcept;
+  Duration timeoutTick() const noexcept { return timeoutTick_; }
   std::size_t residentCount() const noexcept;
   std::size_t residentCount(const void* group) const noexcept;
   // Begins to close the residents of a group, all of them for null.
@@ -115,6 +126,8 @@ class GYRE_API EventLoop {
   std::unique_ptr<ResidentRegistry> residents_;
   std::unique_ptr<TimerQueue> timers_;
   std::unique_ptr<TimerInbox> arrivingTimers_;
+  std::unique_ptr<TimingWheel> wheel_;  // made with the first timeout
+  Duration timeoutTick_ = std::chrono::milliseconds(100);
   RefPtr<Mailbox> mailbox_;
   std::vector<Functor> functors_;  // taken from the mailbox
   std::size_t nextFunctor_ = 0;    // the first of them that has not run

@@ -8,6 +8,7 @@
 #include <cstdint>
 
 #include "gyre/base/Export.h"
+#include "gyre/proactor/Proactor.h"
 
 namespace gyre {
 
@@ -23,6 +24,9 @@ class GYRE_API LoopResident {
   virtual void beginClose() = 0;
   // Runs once per iteration after markDirty(): submits output, tells what is due to be told.
   virtual void settle() {}
+  // Its time in the loop's timing wheel has come: does what is due and returns when to be asked
+  // again, kForever for not before moveTimeout(). REQUIRES: it does not call removeTimeout().
+  virtual TimePoint checkTimeouts(TimePoint) { return kForever; }
   // Whom this resident belongs to, for closing one group of several on a loop.
   virtual const void* group() const noexcept { return nullptr; }
 

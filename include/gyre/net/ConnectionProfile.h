@@ -24,6 +24,21 @@ enum class OutputPolicy : std::uint8_t {
   Close,         // the connection is aborted
 };
 
+// Zero: none. Each is exact to a tick of the loop (EventLoop::setTimeoutTick), costs nothing per
+// message, and is judged only after all that had come by then was delivered: a process that was
+// stopped for a while closes nobody for that.
+struct ConnectionTimeouts {
+  // No byte was received or sent for so long: closes in good order.
+  std::chrono::milliseconds idle{0};
+  // Nothing at all was received since the connection was established: closes in good order.
+  std::chrono::milliseconds firstByte{0};
+  // Bytes wait to be sent and the kernel took none of them for so long: aborts.
+  std::chrono::milliseconds writeStall{0};
+  // After our FIN: how long we wait for the peer's, discarding what it sends. Closing before it has
+  // read everything would destroy what is on its way to it. Then: aborts.
+  std::chrono::milliseconds close{10'000};
+};
+
 struct ConnectionOptions {
   // Bytes, queued to send. The callback comes each time they rise above it.
   std::size_t highWaterMark = 64 * 1024 * 1024;
@@ -31,9 +46,8 @@ struct ConnectionOptions {
   OutputPolicy outputPolicy = OutputPolicy::PauseReading;
   // Bytes, received but not retrieved; above it reading pauses until startRead().
   std::size_t inputLimit = 64 * 1024 * 1024;
-  // After our FIN: how long, and for how many bytes, we wait for the peer's, discarding what it
-  // sends. Closing before it has read everything would destroy what is on its way to it.
-  std::chrono::milliseconds lingerTime{10'000};
+  ConnectionTimeouts timeouts{};
+  // After our FIN: how many bytes of the peer's are discarded before the connection is aborted.
   std::size_t lingerBytes = 64 * 1024 * 1024;
   // False: a new connection reads nothing before startRead().
   bool readOnEstablish = true;

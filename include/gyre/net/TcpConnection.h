@@ -5,16 +5,16 @@
 // Owns    The socket, unread input, unsent output, one IoContext per direction.
 // Borrows Its loop. After the loop's end a handle still kept is a closed connection whose calls do
 //         nothing.
-// Ends    When the last completion has returned, not when close was asked for; the close callback
+// Ends    When the last completion has returned, not when close was asked for. The close callback
 // is
-//         the last. What belonged to the loop, and the user's context, are given back right after
-//         it.
+//         the last one; right after it the user's context is given back, and all of the loop's.
 #pragma once
 
 #include <any>
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -42,6 +42,9 @@ enum class CloseReason : std::uint8_t {
   OutputLimit,     // OutputPolicy::Close
   LingerTimeout,   // the peer did not answer our FIN in time, or sent too much after it
   OutOfMemory,
+  IdleTimeout,       // ConnectionTimeouts::idle
+  FirstByteTimeout,  // ConnectionTimeouts::firstByte
+  WriteStall,        // ConnectionTimeouts::writeStall
 };
 
 class GYRE_API TcpConnection final : public LoopResident,
@@ -116,6 +119,9 @@ class GYRE_API TcpConnection final : public LoopResident,
   // REQUIRES: made by the same server's makeProfile().
   void setProfile(RefPtr<ConnectionProfile> profile);
   const ConnectionProfile& profile() const noexcept { return *profile_; }
+  // Instead of the profile's, for this connection.
+  void setTimeouts(const ConnectionTimeouts& timeouts);
+  const ConnectionTimeouts& timeouts() const noexcept;
   // Between wire and user from now on. REQUIRES: none was set.
   void setFilter(std::unique_ptr<ConnectionFilter> filter);
 
@@ -125,6 +131,7 @@ class GYRE_API TcpConnection final : public LoopResident,
   void connectEstablished();
   void beginClose() override;
   void settle() override;
+  TimePoint checkTimeouts(TimePoint now) override;
   const void* group() const noexcept override;
 
  private:
@@ -148,14 +155,24 @@ class GYRE_API TcpConnection final : public LoopResident,
   static constexpr std::uint16_t kInputFull = 1 << 9;     // reading pauses: input limit
   static constexpr std::uint16_t kEstablished = 1 << 10;  // the user knows of it
   static constexpr std::uint16_t kHungUp = 1 << 11;       // both FINs are known: no watch is armed
+  static constexpr std::uint32_t kNoTimeout = ~0U;
 
-  // What few connections have.
+  // What few connections have, or have for a while only.
   struct Extras {
+    Buffer unread;  // received, and left by the message callback
     std::any context;
     std::unique_ptr<ConnectionFilter> filter;
     std::vector<RefPtr<ConnectionProfile>> retired;  // a callback of it may still be running
-    TimerId lingerTimer;
+    std::optional<ConnectionTimeouts> timeouts;
+    CoarseTime finSentAt;
     std::size_t bytesDiscarded = 0;
+    bool isPinned = false;  // the user was given a reference to the context
+
+    bool isEmpty() const noexcept;
+  };
+  struct Timeout {
+    TimePoint due;
+    CloseReason reason;
   };
 
   bool has(std::uint16_t flag) const noexcept { return (flags_ & flag) != 0; }
@@ -191,6 +208,7 @@ class GYRE_API TcpConnection final : public LoopResident,
   void deliverKept();
   void keep(std::string_view bytes);
   void callMessage(Buffer& buffer);
+  void releaseUnread() noexcept;
   void limitInput();
   bool wantsInput() const noexcept;
   void updateReading();
@@ -202,6 +220,7 @@ class GYRE_API TcpConnection final : public LoopResident,
   void encode(std::string_view plain);
   template <typename Bytes>
   void enqueue(Bytes&& bytes) noexcept;
+  void beginOutput() noexcept;
   void submitSend();
   static void handleSend(IoContext& context, const IoResult& result);
   void handleSent(const IoResult& result);
@@ -209,6 +228,13 @@ class GYRE_API TcpConnection final : public LoopResident,
   bool hasOutput() const noexcept { return output_ != nullptr; }
   void limitOutput(std::size_t before) noexcept;
   void tellHighWater();
+
+  // Timeouts
+  void touch() noexcept { active_ = CoarseTime(proactor().wokenAt()); }
+  Timeout nextTimeout(TimePoint now) const noexcept;
+  void expire(CloseReason reason);
+  void scheduleTimeouts();
+  void unscheduleTimeouts() noexcept;
 
   // Closing
   void startReadInLoop();
@@ -221,7 +247,6 @@ class GYRE_API TcpConnection final : public LoopResident,
   void finishFilter();
   void advanceClose();
   void sendFin();
-  void startLinger();
   void abort(CloseReason reason, int error);
   void joinInFlight();
   void closeSocket();
@@ -234,9 +259,10 @@ class GYRE_API TcpConnection final : public LoopResident,
   const std::uint64_t id_;
   std::uint64_t bytesReceived_ = 0;
   std::uint64_t bytesSent_ = 0;
-  std::unique_ptr<Buffer> unread_;  // null while all was retrieved
-  OutputQueue* output_ = nullptr;   // null while all was sent
+  OutputQueue* output_ = nullptr;  // null while all was sent
   std::unique_ptr<Extras> extras_;
+  std::uint32_t timeoutEntry_ = kNoTimeout;  // its place in the loop's timing wheel
+  CoarseTime active_;                        // when bytes were last received or sent
   Endpoints endpoints_;
   SocketHandle socket_;
   std::atomic<State> state_{State::Connected};
@@ -245,8 +271,8 @@ class GYRE_API TcpConnection final : public LoopResident,
   std::uint16_t flags_ = 0;
 };
 
-// The budget of an idle connection (256 bytes with control block, allocator and registry) allows
-// 208; 8 of them are kept for its place in a timing wheel.
+// An idle connection may cost 256 bytes: with control block, allocator and registry this allows
+// 200, and 24 for its place in the timing wheel.
 static_assert(sizeof(TcpConnection) <= 200);
 
 }  // namespace gyre

@@ -44,6 +44,7 @@ struct alignas(64) LoopCounters {
   Counter functors;
   Counter wakeups;  // eventfd writes that other threads paid to wake this loop
   Counter timers;
+  Counter timeouts;          // connections closed for one
   Counter callbackFailures;  // user callbacks, functors and timers that threw
   Counter connections;       // opened
   Counter disconnections;    // closed

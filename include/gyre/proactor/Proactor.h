@@ -7,9 +7,9 @@
 //
 // Rules that every engine keeps:
 // 1. A handler runs inside run() only, never inside another verb.
-// 2. Every operation has exactly one terminal completion (more == false), also when cancelled,
-// failed
-//    or overtaken by a close. Until then context, buffer and handle belong to the kernel too.
+// 2. Every operation has exactly one terminal completion (more == false), also when cancelled or
+//    failed or overtaken by a close. Until then context, buffer and handle belong to the kernel
+//    too.
 // 3. Streams (accept, receive) go on by themselves after whatever is no fault of the peer: no free
 //    buffer, a full completion queue, a multishot that ended, no descriptor. No byte is lost or
 //    reordered, nothing spins. After a cancel was asked for nothing is armed again.
@@ -120,6 +120,9 @@ class GYRE_API Proactor {
   // --- Loop thread: direct calls
 
   virtual TimePoint now() const noexcept = 0;
+  // When the latest run() came back from its wait: all that had come by then was dispatched after
+  // it. Costs nothing.
+  TimePoint wokenAt() const noexcept { return wokenAt_; }
   virtual std::uint64_t random() noexcept = 0;
 
   // Binds and listens. Throws std::system_error naming the address, the cause and the cure.
@@ -147,6 +150,7 @@ class GYRE_API Proactor {
  protected:
   LoopCounters counters_;
   std::size_t operationsInFlight_ = 0;
+  TimePoint wokenAt_{};  // written by each engine after each wait
 };
 
 // Makes the engine that `options.engine` names, on this thread. Throws std::system_error naming the

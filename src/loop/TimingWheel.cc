@@ -1,0 +1,125 @@
+#include "loop/TimingWheel.h"
+
+#include <algorithm>
+#include <bit>
+#include <utility>
+
+#include "gyre/base/Check.h"
+
+namespace gyre {
+namespace {
+
+constexpr std::uint64_t kNever = ~0ULL;
+
+}  // namespace
+
+TimingWheel::TimingWheel(TimePoint start, Duration tick) noexcept
+    : start_(start), tick_(tick), next_(kNever) {
+  slots_.fill(kNoEntry);
+}
+
+TimingWheel::Entry TimingWheel::add(LoopResident& resident, TimePoint due, TimePoint now) {
+  if (next_ == kNever) passed_ = std::max(passed_, ticksUntil(now));
+  Entry entry = free_;
+  if (entry == kNoEntry) {
+    entry = static_cast<Entry>(nodes_.size());
+    nodes_.emplace_back();
+  } else {
+    free_ = nodes_[entry].next;
+  }
+  nodes_[entry] = {&resident, kNoEntry, kNoEntry, kNoSlot, CoarseTime(now)};
+  ++size_;
+  link(entry, due);
+  return entry;
+}
+
+void TimingWheel::move(Entry entry, TimePoint due) noexcept {
+  unlink(entry);
+  if (due != kForever) link(entry, due);
+}
+
+void TimingWheel::remove(Entry entry) noexcept {
+  unlink(entry);
+  nodes_[entry].resident = nullptr;
+  nodes_[entry].next = std::exchange(free_, entry);
+  --size_;
+}
+
+// How many ticks have passed.
+std::uint64_t TimingWheel::ticksUntil(TimePoint now) const noexcept {
+  return now <= start_ ? 0 : static_cast<std::uint64_t>((now - start_) / tick_);
+}
+
+// The first tick at which `due` has passed; never one that was expired.
+std::uint64_t TimingWheel::tickOf(TimePoint due) const noexcept {
+  if (due <= start_) return passed_ + 1;
+  const auto ticks = static_cast<std::uint64_t>((due - start_ - Duration(1)) / tick_) + 1;
+  return std::clamp(ticks, passed_ + 1, passed_ + kSlots - 1);
+}
+
+void TimingWheel::link(Entry entry, TimePoint due) noexcept {
+  const std::uint64_t tick = tickOf(due);
+  const auto slot = static_cast<std::uint32_t>(tick % kSlots);
+  Node& node = nodes_[entry];
+  node.slot = slot;
+  node.previous = kNoEntry;
+  node.next = std::exchange(slots_[slot], entry);
+  if (node.next != kNoEntry) nodes_[node.next].previous = entry;
+  occupied_[slot / 64] |= 1ULL << (slot % 64);
+  next_ = std::min(next_, tick);
+}
+
+void TimingWheel::unlink(Entry entry) noexcept {
+  Node& node = nodes_[entry];
+  if (node.slot == kNoSlot) return;
+  const std::uint32_t slot = std::exchange(node.slot, kNoSlot);
+  if (node.next != kNoEntry) nodes_[node.next].previous = node.previous;
+  (node.previous == kNoEntry ? slots_[slot] : nodes_[node.previous].next) = node.next;
+  if (slots_[slot] == kNoEntry) occupied_[slot / 64] &= ~(1ULL << (slot % 64));
+}
+
+void TimingWheel::advance(TimePoint now) {
+  if (now < nextDue()) return;
+  const std::uint64_t reached = ticksUntil(now);
+  // After a long pause each slot once is enough: what it holds is no further off than a turn.
+  const std::uint64_t last = std::min(reached, next_ + kSlots - 1);
+  const std::uint64_t first = std::exchange(next_, kNever);
+  passed_ = reached;
+  for (std::uint64_t tick = first; tick <= last; ++tick) {
+    expireSlot(static_cast<std::uint32_t>(tick % kSlots), now);
+  }
+  next_ = findNext();
+}
+
+void TimingWheel::expireSlot(std::uint32_t slot, TimePoint now) {
+  // Taken off as a whole: whoever is linked into this slot meanwhile is due a turn later.
+  Entry entry = std::exchange(slots_[slot], kNoEntry);
+  occupied_[slot / 64] &= ~(1ULL << (slot % 64));
+  for (Entry each = entry; each != kNoEntry; each = nodes_[each].next) nodes_[each].slot = kNoSlot;
+  while (entry != kNoEntry) {
+    const Entry next = nodes_[entry].next;
+    LoopResident* resident = nodes_[entry].resident;
+    GYRE_CHECK(resident != nullptr, "a timeout was removed while others were asked");
+    const TimePoint due = resident->checkTimeouts(now);
+    if (due != kForever) link(entry, due);
+    entry = next;
+  }
+}
+
+// Looks at the occupied slots in the order of their ticks, from the one after passed_.
+std::uint64_t TimingWheel::findNext() const noexcept {
+  const std::uint64_t first = passed_ + 1;
+  for (std::uint64_t ahead = 0; ahead < kSlots;) {
+    const auto slot = static_cast<std::uint32_t>((first + ahead) % kSlots);
+    const std::uint64_t word = occupied_[slot / 64] >> (slot % 64);
+    if (word != 0) return first + ahead + static_cast<std::uint64_t>(std::countr_zero(word));
+    ahead += 64 - slot % 64;
+  }
+  return kNever;
+}
+
+TimePoint TimingWheel::nextDue() const noexcept {
+  return next_ == kNever ? kForever : start_ + tick_ * static_cast<std::int64_t>(next_);
+}
+
+}  // namespace gyre

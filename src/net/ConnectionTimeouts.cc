@@ -1,0 +1,85 @@
+// The timeouts of a connection: when the next one is due, and what it does.
+#include <algorithm>
+#include <cerrno>
+
+#include "gyre/net/TcpConnection.h"
+#include "net/OutputQueue.h"
+
+namespace gyre {
+namespace {
+
+constexpr std::chrono::hours kTimeoutMax{24 * 365 * 100};
+
+}  // namespace
+
+const ConnectionTimeouts& TcpConnection::timeouts() const noexcept {
+  return extras_ != nullptr && extras_->timeouts ? *extras_->timeouts : profile_->options.timeouts;
+}
+
+void TcpConnection::setTimeouts(const ConnectionTimeouts& timeouts) {
+  if (state() >= State::Joining) return;
+  extras().timeouts = timeouts;
+  scheduleTimeouts();
+}
+
+// A stall that has not begun is looked for one stall time ahead: so it is seen when it is due, and
+// nothing has to be moved when output begins. The same holds for idleness.
+TcpConnection::Timeout TcpConnection::nextTimeout(TimePoint now) const noexcept {
+  Timeout next{kForever, CloseReason::None};
+  const auto consider = [&](std::chrono::milliseconds limit, Duration age, CloseReason reason) {
+    if (limit <= limit.zero()) return;
+    const TimePoint due = now + (Duration(std::min<Duration>(limit, kTimeoutMax)) - age);
+    if (due < next.due) next = {due, reason};
+  };
+  const ConnectionTimeouts& limits = timeouts();
+  if (state() == State::Lingering && extras_ != nullptr) {
+    consider(limits.close, extras_->finSentAt.age(now), CloseReason::LingerTimeout);
+  } else if (state() < State::Lingering) {
+    const Duration stalled = hasOutput() ? output_->progressedAt().age(now) : Duration::zero();
+    consider(limits.writeStall, stalled, CloseReason::WriteStall);
+    consider(limits.idle, active_.age(now), CloseReason::IdleTimeout);
+  }
+  if (state() == State::Connected && bytesReceived_ == 0) {
+    const bool isTimed = timeoutEntry_ != kNoTimeout;
+    const Duration silent =
+        isTimed ? loop()->timeoutAddedAt(timeoutEntry_).age(now) : Duration::zero();
+    consider(limits.firstByte, silent, CloseReason::FirstByteTimeout);
+  }
+  return next;
+}
+
+TimePoint TcpConnection::checkTimeouts(TimePoint now) {
+  if (state() >= State::Joining || has(kAbortWanted)) return kForever;
+  const Timeout timeout = nextTimeout(now);
+  if (timeout.due > now) return timeout.due;
+  expire(timeout.reason);
+  if (has(kAbortWanted)) return kForever;
+  active_ = CoarseTime(now);
+  return nextTimeout(now).due;
+}
+
+// In good order where nothing is owed to the peer; what it does not take would never end.
+void TcpConnection::expire(CloseReason reason) {
+  loop()->proactor().mutableCounters().timeouts.add();
+  const bool isQuiet =
+      reason == CloseReason::IdleTimeout || reason == CloseReason::FirstByteTimeout;
+  if (isQuiet && state() == State::Connected && !hasOutput()) return beginGraceful(reason);
+  requestAbort(reason, ETIMEDOUT);
+}
+
+void TcpConnection::scheduleTimeouts() {
+  if (state() >= State::Joining) return;
+  const TimePoint due = nextTimeout(loop()->now()).due;
+  if (timeoutEntry_ != kNoTimeout) {
+    loop()->moveTimeout(timeoutEntry_, due);
+  } else if (due != kForever) {
+    timeoutEntry_ = loop()->addTimeout(*this, due);
+  }
+}
+
+void TcpConnection::unscheduleTimeouts() noexcept {
+  if (timeoutEntry_ != kNoTimeout) loop()->removeTimeout(timeoutEntry_);
+  timeoutEntry_ = kNoTimeout;
+}
+
+}  // namespace gyre

@@ -1,0 +1,186 @@
+// Timeouts of connections: idle, first byte, write stall, each exact to a tick and none by mistake.
+#include <chrono>
+#include <map>
+#include <thread>
+
+#include "support/ServerFixture.h"
+
+namespace gyre {
+namespace {
+
+using std::chrono::milliseconds;
+using Clock = std::chrono::steady_clock;
+
+constexpr milliseconds kTick{10};
+
+class TimeoutTest : public ServerFixture {
+ protected:
+  void startWith(const ConnectionTimeouts& timeouts, ServerScript script = {}) {
+    loop().setTimeoutTick(kTick);
+    script.options.timeouts = timeouts;
+    script.onUp = [this, up = script.onUp](const TcpConnectionPtr& connection) {
+      connection_ = connection;
+      upAt_ = Clock::now();
+      if (up) up(connection);
+    };
+    script.onClose = [this](const TcpConnectionPtr& connection) {
+      ++reasons_[connection->closeReason()];
+      lived_ = Clock::now() - upAt_;
+    };
+    start(std::move(script));
+  }
+  std::uint64_t timeouts() { return loop().counters().timeouts.get(); }
+
+  TcpConnectionPtr connection_;
+  Clock::time_point upAt_;
+  Clock::duration lived_{};
+  std::map<CloseReason, int> reasons_;
+};
+
+TEST_F(TimeoutTest, Idle_closesInGoodOrder_afterItsTime) {
+  startWith({.idle = milliseconds(100)});
+  Peer peer = connect();
+  EXPECT_EQ(peer.receiveToEnd(), "");
+  EXPECT_EQ(peer.error(), 0) << "an end, not a reset";
+  peer.close();
+  ASSERT_TRUE(runUntilClosed(1));
+  EXPECT_EQ(reasons_[CloseReason::IdleTimeout], 1);
+  EXPECT_EQ(timeouts(), 1U);
+  EXPECT_GE(lived_, milliseconds(98)) << "not early";
+}
+
+TEST_F(TimeoutTest, Idle_whoSaysSomethingNowAndThen_stays) {
+  startWith({.idle = milliseconds(200)});
+  Peer talking = connect();
+  const Peer silent = connect();
+  const auto begin = Clock::now();
+  while (reasons_[CloseReason::IdleTimeout] == 0 || Clock::now() - begin < milliseconds(500)) {
+    ASSERT_TRUE(talking.send("x"));
+    ASSERT_EQ(talking.receive(1), "x");
+    runOnce();
+    if (count(CallbackKind::Close) == 0 && timeouts() == 1) break;  // the silent one, lingering
+  }
+  EXPECT_EQ(timeouts(), 1U);
+  ASSERT_TRUE(talking.send("still here"));
+  EXPECT_EQ(talking.receive(10), "still here");
+}
+
+TEST_F(TimeoutTest, Idle_sendingCountsToo) {
+  startWith({.idle = milliseconds(400)});
+  Peer peer = connect();
+  ASSERT_TRUE(runUntilUp(1));
+  for (int i = 0; i < 20; ++i) {
+    connection_->send("tick");
+    ASSERT_EQ(peer.receive(4), "tick");
+    const auto until = Clock::now() + milliseconds(30);
+    runUntil([&] { return Clock::now() >= until; });
+  }
+  EXPECT_EQ(timeouts(), 0U);
+}
+
+TEST_F(TimeoutTest, FirstByte_closesWhoNeverSaysAnything_alsoWhileWeSend) {
+  startWith({.firstByte = milliseconds(100)});
+  Peer peer = connect();
+  ASSERT_TRUE(runUntilUp(1));
+  while (timeouts() == 0) {
+    connection_->send("welcome");
+    runOnce();
+  }
+  peer.receiveToEnd();
+  peer.close();
+  ASSERT_TRUE(runUntilClosed(1));
+  EXPECT_EQ(reasons_[CloseReason::FirstByteTimeout] + reasons_[CloseReason::Error], 1);
+}
+
+TEST_F(TimeoutTest, FirstByte_isForgottenWithTheFirstByte) {
+  startWith({.firstByte = milliseconds(60)});
+  Peer peer = connect();
+  ASSERT_TRUE(peer.send("x"));
+  EXPECT_EQ(peer.receive(1), "x");
+  const auto until = Clock::now() + milliseconds(200);
+  runUntil([&] { return Clock::now() >= until; });
+  EXPECT_EQ(timeouts(), 0U);
+  EXPECT_TRUE(connection_->connected());
+}
+
+TEST_F(TimeoutTest, WriteStall_abortsWhoReadsNothing) {
+  startWith({.writeStall = milliseconds(100)}, {.onUp = [](const TcpConnectionPtr& connection) {
+              connection->send(std::string(16 * 1024 * 1024, 'x'));
+            }});
+  const Peer peer = connect(4096);
+  ASSERT_TRUE(runUntilClosed(1));
+  EXPECT_EQ(reasons_[CloseReason::WriteStall], 1);
+  EXPECT_GE(lived_, milliseconds(98));
+}
+
+TEST_F(TimeoutTest, WriteStall_whoReadsSlowly_getsAll) {
+  const std::string bytes(3 * 1024 * 1024, 'x');
+  startWith({.writeStall = milliseconds(500)},
+            {.onUp = [&](const TcpConnectionPtr& connection) { connection->send(bytes); }});
+  Peer peer = connect(16 * 1024);
+  std::string received;
+  while (received.size() < bytes.size()) {
+    const std::string part =
+        peer.receive(std::min<std::size_t>(64 * 1024, bytes.size() - received.size()));
+    ASSERT_FALSE(part.empty());
+    received += part;
+    const auto until = Clock::now() + milliseconds(20);
+    runUntil([&] { return Clock::now() >= until; });
+  }
+  EXPECT_TRUE(received == bytes);
+  EXPECT_EQ(timeouts(), 0U);
+}
+
+TEST_F(TimeoutTest, WriteStall_alsoWhileClosing) {
+  startWith({.writeStall = milliseconds(100)}, {.onUp = [](const TcpConnectionPtr& connection) {
+              connection->send(std::string(16 * 1024 * 1024, 'x'));
+              connection->shutdown();
+            }});
+  const Peer peer = connect(4096);
+  ASSERT_TRUE(runUntilClosed(1));
+  EXPECT_EQ(reasons_[CloseReason::WriteStall], 1);
+}
+
+TEST_F(TimeoutTest, SetTimeouts_isForThisConnectionOnly) {
+  startWith({}, {.onUp = [first = true](const TcpConnectionPtr& connection) mutable {
+              if (std::exchange(first, false)) connection->setTimeouts({.idle = milliseconds(50)});
+            }});
+  Peer mortal = connect();
+  ASSERT_TRUE(runUntilUp(1));
+  Peer other = connect();
+  EXPECT_EQ(mortal.receiveToEnd(), "");
+  mortal.close();
+  ASSERT_TRUE(runUntilClosed(1));
+  EXPECT_EQ(timeouts(), 1U);
+  EXPECT_TRUE(other.send("x"));
+  EXPECT_EQ(other.receive(1), "x");
+}
+
+TEST_F(TimeoutTest, LongTimeouts_neitherOverflowNorWakeTheLoop) {
+  startWith({.idle = milliseconds::max(), .writeStall = std::chrono::hours(24 * 365)});
+  const Peer peer = connect();
+  ASSERT_TRUE(runUntilUp(1));
+  EXPECT_TRUE(echoes());
+  EXPECT_EQ(timeouts(), 0U);
+}
+
+TEST_F(TimeoutTest, SetTimeoutTick_outOfRange_isRefused) {
+  EXPECT_THROW(loop().setTimeoutTick(milliseconds(0)), std::system_error);
+  EXPECT_THROW(loop().setTimeoutTick(std::chrono::hours(2)), std::system_error);
+}
+
+// Bytes that came while the process stood still are found before anybody is judged idle.
+TEST_F(TimeoutTest, StoppedForLongerThanTheTimeout_closesNobodyWhoSpokeMeanwhile) {
+  startWith({.idle = milliseconds(400)});
+  std::vector<Peer> peers = connectMany(20);
+  for (int round = 0; round < 2; ++round) {
+    for (Peer& peer : peers) ASSERT_TRUE(peer.send("x"));
+    // The loop's thread does not run, with the bytes in the kernel's hands.
+    std::this_thread::sleep_for(milliseconds(500));
+    for (Peer& peer : peers) ASSERT_EQ(peer.receive(1), "x");
+  }
+  EXPECT_EQ(timeouts(), 0U);
+}
+
+}  // namespace
+}  // namespace gyre
