@@ -1,6 +1,4 @@
 // gyre echo: sends back whatever it receives.
-#include <unistd.h>
-
 #include <charconv>
 #include <csignal>
 #include <cstdio>
@@ -26,14 +24,8 @@ struct EchoOptions {
   std::optional<Engine> engine;
 };
 
-// The path of a unix address, @name of an abstract one.
-std::string unixPath(const InetAddress& address) {
-  constexpr std::size_t kPrefix = sizeof "unix:" - 1;
-  return address.toString().substr(kPrefix);
-}
-
 std::string clientCommand(const InetAddress& bound) {
-  if (bound.isUnix()) return "nc -U " + unixPath(bound);
+  if (bound.isUnix()) return "nc -U " + bound.path();
   return "nc " + bound.ip() + " " + std::to_string(bound.port());
 }
 
@@ -70,8 +62,6 @@ void serve(const EchoOptions& options) {
               clientCommand(bound).c_str());
   std::fflush(stdout);
   loop.loop();
-  // A path outlives its listener, and would be in the way of the next start.
-  if (bound.isUnix()) ::unlink(unixPath(bound).c_str());
 }
 
 // Empty when it is one.

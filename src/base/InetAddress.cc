@@ -260,6 +260,12 @@ std::string InetAddress::toString() const {
   }
 }
 
+std::string InetAddress::path() const {
+  if (!isUnix()) return {};
+  const std::string_view name = unixName();
+  return name.starts_with('\0') ? std::string("@").append(name.substr(1)) : std::string(name);
+}
+
 std::string InetAddress::unixToString() const {
   const std::string_view name = unixName();
   std::string text(kUnixPrefix);

@@ -1,5 +1,7 @@
 #include "gyre/loop/EventLoop.h"
 
+#include <time.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <exception>
@@ -40,6 +42,12 @@ class CurrentLoopScope {
  private:
   EventLoop* previous_;
 };
+
+TimePoint coarseNow() noexcept {
+  timespec time{};
+  ::clock_gettime(CLOCK_MONOTONIC_COARSE, &time);
+  return TimePoint(std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec));
+}
 
 TimePoint addSaturated(TimePoint time, Duration delay) noexcept {
   return delay > kForever - time ? kForever : time + delay;
@@ -161,10 +169,12 @@ void EventLoop::runOnce(TimePoint deadline) {
   GYRE_CHECK(!isDispatching_, "the loop was run from inside an I/O handler");
   const CurrentLoopScope scope(this);
   proactor_->mutableCounters().iterations.add();
+  lastReturn_ = coarseNow();
   runFunctors();
   runTimers();
   settleDirty();
   trimBlocks();
+  noteLag();
   isDispatching_ = true;
   proactor_->run(waitDeadline(deadline));
   isDispatching_ = false;
@@ -183,6 +193,7 @@ void EventLoop::runFunctors() {
     Functor functor = std::move(functors_[nextFunctor_++]);
     invoke(functor, "functor");
     proactor_->mutableCounters().functors.add();
+    noteReturn("functor", proactor_->counters().functors.get());
   }
 }
 
@@ -207,6 +218,7 @@ void EventLoop::runTimers() {
   timers_->runDue(now(), [this](Functor& callback) {
     invoke(callback, "timer");
     proactor_->mutableCounters().timers.add();
+    noteReturn("timer", proactor_->counters().timers.get());
   });
 }
 
@@ -244,6 +256,33 @@ TimePoint EventLoop::waitDeadline(TimePoint deadline) const noexcept {
   if (hasWork || quit_.load(std::memory_order_acquire)) return kNoWait;
   const TimePoint timeoutDue = wheel_ == nullptr ? kForever : wheel_->nextDue();
   return std::min({deadline, timers_->nextDue(), timeoutDue, trimDue_});
+}
+
+void EventLoop::noteLag() noexcept {
+  const TimePoint woken = proactor_->wokenAt();
+  if (woken == TimePoint()) return;
+  LoopCounters& counters = proactor_->mutableCounters();
+  const auto busy = static_cast<std::uint64_t>(std::max((now() - woken).count(), Duration::rep{0}));
+  counters.busy.add(busy);
+  counters.lagMax.raiseTo(busy);
+}
+
+// By the clock of the kernel's last tick: it costs 5 ns. A callback has run since the loop woke, or
+// since the one before it returned.
+void EventLoop::noteReturn(const char* what, std::uint64_t number) noexcept {
+  if (slowLimit_ <= Duration::zero()) return;
+  const TimePoint returned = coarseNow();
+  const Duration took =
+      returned - std::max(std::exchange(lastReturn_, returned), proactor_->wokenAt());
+  if (took <= Duration::zero()) return;
+  LoopCounters& counters = proactor_->mutableCounters();
+  counters.longestCallback.raiseTo(static_cast<std::uint64_t>(took.count()));
+  if (took < slowLimit_) return;
+  counters.slowCallbacks.add();
+  if (returned < slowReportDue_) return;
+  slowReportDue_ = returned + std::chrono::seconds(1);
+  logWarn("a callback held its loop up for {} ms: {} {}",
+          std::chrono::duration_cast<std::chrono::milliseconds>(took).count(), what, number);
 }
 
 void EventLoop::invoke(Functor& functor, const char* what) noexcept {
@@ -284,6 +323,10 @@ std::size_t EventLoop::residentCount() const noexcept { return residents_->size(
 
 std::size_t EventLoop::residentCount(const void* group) const noexcept {
   return residents_->sizeOf(group);
+}
+
+void EventLoop::visitResidents(const void* group, const std::function<void(LoopResident&)>& visit) {
+  residents_->visit(group, visit);
 }
 
 void EventLoop::closeResidents(const void* group) { residents_->beginClose(group); }
@@ -331,6 +374,7 @@ void EventLoop::drainResidents() {
 }
 
 void EventLoop::finishFunctors() {
+  lastReturn_ = coarseNow();
   const CurrentLoopScope scope(this);
   do {
     runFunctors();

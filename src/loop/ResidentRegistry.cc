@@ -40,6 +40,13 @@ std::size_t ResidentRegistry::sizeOf(const void* group) const noexcept {
   return static_cast<std::size_t>(std::count_if(residents_.begin(), end, matches));
 }
 
+void ResidentRegistry::visit(const void* group,
+                             const std::function<void(LoopResident&)>& visit) const {
+  for (std::size_t i = 0; i < live_; ++i) {
+    if (residents_[i]->group() == group) visit(*residents_[i]);
+  }
+}
+
 void ResidentRegistry::beginClose(const void* group) {
   for (std::size_t i = 0; i < live_; ++i) {
     // By index and with a copy: closing may add residents.

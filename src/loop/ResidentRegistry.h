@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -23,6 +24,8 @@ class ResidentRegistry {
 
   std::size_t size() const noexcept { return live_; }
   std::size_t sizeOf(const void* group) const noexcept;
+  // None is added or removed meanwhile.
+  void visit(const void* group, const std::function<void(LoopResident&)>& visit) const;
   // Begins to close those of a group, or all when it is null.
   void beginClose(const void* group);
 

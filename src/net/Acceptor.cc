@@ -13,35 +13,55 @@ Acceptor::Acceptor(EventLoop* loop, Callbacks callbacks)
 
 Acceptor::~Acceptor() = default;
 
-void Acceptor::listen(const std::shared_ptr<Acceptor>& acceptor, const InetAddress& address,
-                      const ListenOptions& options) {
+void Acceptor::start(const std::shared_ptr<Acceptor>& acceptor, SocketHandle listener) {
   Acceptor& self = *acceptor;
-  self.listener_ = self.loop_->proactor().listen(address, options);
-  self.address_ = self.loop_->proactor().localAddress(self.listener_);
+  self.listener_ = listener;
   self.loop_->addResident(acceptor);
-  self.loop_->proactor().accept(self.accept_, self.listener_);
+  self.resume();
 }
 
-void Acceptor::beginClose() { loop_->proactor().cancel(accept_); }
+void Acceptor::pause() {
+  if (std::exchange(isPaused_, true) || isClosing_) return;
+  loop_->proactor().cancel(accept_);
+}
+
+// Where a cancel has not come to its end yet, its end resumes.
+void Acceptor::resume() {
+  isPaused_ = false;
+  if (!isClosing_ && !accept_.isInFlight()) loop_->proactor().accept(accept_, listener_);
+}
+
+void Acceptor::beginClose() {
+  if (std::exchange(isClosing_, true)) return;
+  loop_->proactor().cancel(accept_);
+  loop_->markDirty(*this);
+}
 
 void Acceptor::settle() {
   if (std::exchange(hasBatch_, false)) callbacks_.onBatch();
+  if (isClosing_ && listener_.isValid() && !accept_.isInFlight()) finish();
 }
 
 void Acceptor::handleAccept(IoContext& context, const IoResult& result) {
   Acceptor& self = ownerOf<&Acceptor::accept_>(context);
-  if (!result.more) return self.finish(result.error);
+  if (!result.more) return self.handleEnd(result.error);
   self.callbacks_.onSocket(result.socket);
   self.hasBatch_ = true;
   self.loop_->markDirty(self);
 }
 
-void Acceptor::finish(int error) {
-  if (error != ECANCELED) {
-    logError("listening on {} has ended: {}", address_.toString(), std::strerror(error));
+void Acceptor::handleEnd(int error) {
+  if (error == ECANCELED && !isClosing_) {
+    if (!isPaused_) resume();
+    return;
   }
-  loop_->proactor().close(listener_);
-  if (std::exchange(hasBatch_, false)) callbacks_.onBatch();
+  if (error != ECANCELED) logError("a listener has failed: {}", std::strerror(error));
+  isClosing_ = true;
+  loop_->markDirty(*this);
+}
+
+void Acceptor::finish() {
+  loop_->proactor().close(std::exchange(listener_, {}));
   loop_->removeResident(*this);
   callbacks_.onClosed();
 }

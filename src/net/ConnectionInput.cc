@@ -63,6 +63,7 @@ void TcpConnection::deliver(std::string_view bytes) {
     // Moving copies what is left: the lent bytes go back when this returns.
     guarded([&] { extras().unread = std::move(window); });
   }
+  updateCharge();
   limitInput();
 }
 
@@ -71,6 +72,7 @@ void TcpConnection::keep(std::string_view bytes) {
     extras().unread.append(bytes);
     set(kInputUntold);
   });
+  updateCharge();
   if (has(kReading)) loop()->markDirty(*this);
 }
 
@@ -82,6 +84,7 @@ void TcpConnection::deliverKept() {
     // None when the callback that called startRead() has retrieved all of it since.
     if (inputBytes() != 0) callMessage(extras_->unread);
     if (inputBytes() == 0) releaseUnread();
+    updateCharge();
     limitInput();
   }
   if (!has(kEndUntold) || !has(kReading) || state() != State::Connected) return;
@@ -158,7 +161,7 @@ void TcpConnection::handleWatch(const IoResult& result) {
 bool TcpConnection::wantsInput() const noexcept {
   if (has(kEndOfInput)) return false;
   if (state() != State::Connected) return true;  // to be discarded
-  return has(kReading) && !has(kOutputFull) && !has(kInputFull);
+  return has(kReading) && !has(kOutputFull) && !has(kInputFull) && !has(kOverBudget);
 }
 
 // Brings what is in flight in line with what is wanted: a receive or a watch, never both.

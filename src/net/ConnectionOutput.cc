@@ -72,6 +72,7 @@ void TcpConnection::enqueue(Bytes&& bytes) noexcept {
   if (output_ == nullptr || !output_->append(std::forward<Bytes>(bytes))) {
     return requestAbort(CloseReason::OutOfMemory, ENOMEM);
   }
+  updateCharge();
   limitOutput(before);
   loop()->markDirty(*this);
 }
@@ -80,6 +81,8 @@ void TcpConnection::beginOutput() noexcept {
   output_ = OutputQueue::make(loop()->blocks());
   if (output_ != nullptr) output_->setProgressedAt(CoarseTime(proactor().wokenAt()));
 }
+
+void TcpConnection::dropOutput() noexcept { OutputQueue::destroy(std::exchange(output_, nullptr)); }
 
 template void TcpConnection::enqueue(std::string_view&& bytes) noexcept;
 
@@ -125,6 +128,7 @@ void TcpConnection::handleSent(const IoResult& result) {
   }
   output_->consume(result.bytes);
   if (state() == State::Joining) return joinInFlight();
+  updateCharge();
   if (result.error != 0) return abort(CloseReason::Error, result.error);
   if (has(kOutputFull) && outputBytes() <= profile_->options.outputLimit / 2) {
     clear(kOutputFull);
@@ -135,7 +139,7 @@ void TcpConnection::handleSent(const IoResult& result) {
 }
 
 void TcpConnection::outputEmptied() {
-  OutputQueue::destroy(std::exchange(output_, nullptr));
+  dropOutput();
   if (state() == State::Connected && profile_->onWriteComplete) {
     guarded([this] { profile_->onWriteComplete(shared_from_this()); });
   }

@@ -45,11 +45,17 @@ TcpConnection::Timeout TcpConnection::nextTimeout(TimePoint now) const noexcept 
         isTimed ? loop()->timeoutAddedAt(timeoutEntry_).age(now) : Duration::zero();
     consider(limits.firstByte, silent, CloseReason::FirstByteTimeout);
   }
+  // No timeout: to look whether its share of the memory budget has grown.
+  if (has(kOverBudget)) {
+    const TimePoint look = now + loop()->timeoutTick();
+    if (look < next.due) next = {look, CloseReason::None};
+  }
   return next;
 }
 
 TimePoint TcpConnection::checkTimeouts(TimePoint now) {
   if (state() >= State::Joining || has(kAbortWanted)) return kForever;
+  if (has(kOverBudget)) relaxBudget();
   const Timeout timeout = nextTimeout(now);
   if (timeout.due > now) return timeout.due;
   expire(timeout.reason);

@@ -105,6 +105,11 @@ void TcpConnection::handleThrow() noexcept {
 
 void TcpConnection::forceCloseInLoop() { requestAbort(CloseReason::Aborted, 0); }
 
+void TcpConnection::drain() {
+  if (state() != State::Connected || !profile_->onDrain) return;
+  guarded([this] { profile_->onDrain(shared_from_this()); });
+}
+
 void TcpConnection::beginClose() { requestAbort(CloseReason::Aborted, 0); }
 
 // --- Loop thread
@@ -231,8 +236,9 @@ void TcpConnection::closeSocket() {
 
 void TcpConnection::finishClose() {
   EventLoop& home = *loop();
-  if (output_ != nullptr) OutputQueue::destroy(std::exchange(output_, nullptr));
+  if (hasOutput()) dropOutput();
   releaseUnread();
+  dropCharge();
   setState(State::Closed);
   if (has(kEstablished)) {
     home.proactor().mutableCounters().disconnections.add();
@@ -246,7 +252,7 @@ void TcpConnection::finishClose() {
   extras_.reset();
   const RefPtr<ConnectionProfile> profile = std::exchange(profile_, {});
   home.removeResident(*this);
-  profile->group->remove();
+  profile->group->remove(&home, id_);
 }
 
 }  // namespace gyre

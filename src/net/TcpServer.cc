@@ -1,30 +1,41 @@
+// What a server is told before it starts, its start, and its numbers. How connections come in is in
+// ServerAccept.cc, how it ends in ServerEnd.cc.
 #include "gyre/net/TcpServer.h"
 
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <system_error>
 #include <utility>
 
-#include "base/LogFormat.h"
 #include "gyre/base/Check.h"
 #include "gyre/net/Acceptor.h"
+#include "net/Admission.h"
 #include "net/ConnectionGroup.h"
+#include "net/UnixPath.h"
 
 namespace gyre {
 
 TcpServer::TcpServer(EventLoop* loop, const InetAddress& listenAddress, std::string name)
     : loop_(loop), pool_(loop, name) {
-  auto group = makeRef<ConnectionGroup>(loop->mailbox(), [this] { finishStop(); });
+  ConnectionGroup::Hooks hooks;
+  hooks.onEmpty = [this] { finishStop(); };
+  hooks.onRoom = [this] { makeRoom(); };
+  auto group = makeRef<ConnectionGroup>(loop->mailbox(), std::move(hooks));
+  admission_ = std::make_unique<Admission>(group);
   profile_ = makeRef<ConnectionProfile>(std::move(group));
   profile_->name = std::move(name);
-  listeners_.push_back({listenAddress, {}, nullptr});
+  addListener(listenAddress);
 }
 
 TcpServer::~TcpServer() {
   loop_->assertInLoopThread();
   GYRE_CHECK(!loop_->isDispatching(),
              "a TcpServer was destroyed inside an I/O callback: use stop() there");
-  if (isStarted_ && !isStopped_) {
+  if (phase_ != Phase::New && phase_ != Phase::Stopped) {
     // Told early in an iteration, which then must not wait for anything more.
     stopInLoop([this] { loop_->wakeup(); });
-    while (!isStopped_) loop_->runOnce(loop_->now() + std::chrono::milliseconds(100));
+    while (phase_ != Phase::Stopped) loop_->runOnce(loop_->now() + std::chrono::milliseconds(100));
   }
   profile_->group->forget();
 }
@@ -32,10 +43,34 @@ TcpServer::~TcpServer() {
 // --- Before start
 
 void TcpServer::addListener(const InetAddress& address, const ListenOptions& options) {
-  GYRE_CHECK(!isStarted_, "addListener belongs before start");
-  listeners_.push_back({address, options, nullptr});
+  GYRE_CHECK(phase_ == Phase::New, "addListener belongs before start");
+  Listener listener;
+  listener.address = address;
+  listener.options = options;
+  listeners_.push_back(std::move(listener));
 }
 
+void TcpServer::addListener(UniqueFd listener) {
+  GYRE_CHECK(phase_ == Phase::New, "addListener belongs before start");
+  int listens = 0;
+  socklen_t size = sizeof listens;
+  const int result = ::getsockopt(listener.get(), SOL_SOCKET, SO_ACCEPTCONN, &listens, &size);
+  if (result != 0 || listens == 0) {
+    throw std::system_error(result != 0 ? errno : EINVAL, std::generic_category(),
+                            "descriptor " + std::to_string(listener.get()) +
+                                " is no listening socket (inherit one on which listen was called)");
+  }
+  const bool isFirst = listeners_.size() == 1 && listeners_.front().address.family() == AF_UNSPEC &&
+                       !listeners_.front().inherited;
+  if (!isFirst) listeners_.emplace_back();
+  listeners_.back().inherited = std::move(listener);
+}
+
+void TcpServer::setLimits(const ServerLimits& limits) {
+  GYRE_CHECK(phase_ == Phase::New, "setLimits belongs before start");
+  admission_->setLimits(limits);
+}
+void TcpServer::setAcceptFilter(AcceptFilter filter) { admission_->setFilter(std::move(filter)); }
 void TcpServer::setConnectionCallback(ConnectionCallback callback) {
   profile_->onConnection = std::move(callback);
 }
@@ -56,83 +91,80 @@ void TcpServer::setHalfCloseCallback(HalfCloseCallback callback) {
 void TcpServer::setCloseCallback(CloseCallback callback) {
   profile_->onClose = std::move(callback);
 }
+void TcpServer::setDrainCallback(DrainCallback callback) {
+  profile_->onDrain = std::move(callback);
+}
+
+// --- Starting
 
 void TcpServer::start() {
   loop_->assertInLoopThread();
-  GYRE_CHECK(!isStarted_, "a TcpServer was started twice");
+  GYRE_CHECK(phase_ == Phase::New, "a TcpServer was started twice");
   pool_.start(threadInit_);
   arrivals_.resize(pool_.getAllLoops().size());
-  isStarted_ = true;
+  profile_->group->setLoops(pool_.getAllLoops());
+  phase_ = Phase::Running;
   // When one throws, those that listen already end with the destructor.
-  for (Listener& listener : listeners_) listen(listener);
+  for (Listener& listener : listeners_) open(listener);
 }
 
-void TcpServer::listen(Listener& listener) {
-  Acceptor::Callbacks callbacks;
-  callbacks.onSocket = [this](SocketHandle socket) { newConnection(socket); };
-  callbacks.onBatch = [this] { handOver(); };
-  callbacks.onClosed = [this] { acceptorClosed(); };
-  listener.acceptor = std::make_shared<Acceptor>(loop_, std::move(callbacks));
-  Acceptor::listen(listener.acceptor, listener.address, listener.options);
-  ++acceptorsOpen_;
-}
-
-// --- Connections
-
-void TcpServer::newConnection(SocketHandle socket) {
-  try {
-    arrivals_[nextLoop_].push_back({socket, lastId_ + 1});
-  } catch (const std::bad_alloc&) {
-    logError("a new connection was closed: out of memory");
-    return loop_->proactor().close(socket);
+void TcpServer::open(Listener& listener) {
+  Proactor& proactor = loop_->proactor();
+  const bool isPerLoop = acceptMode_ == AcceptMode::EveryLoop;
+  if (listener.inherited) {
+    listener.sockets.push_back(proactor.adopt(listener.inherited.release()));
+  } else {
+    listener.options.reusePort |= isPerLoop;
+    listener.sockets.push_back(proactor.listen(listener.address, listener.options));
+    listener.path = std::make_unique<UnixPath>(listener.address);
   }
-  ++lastId_;
-  profile_->group->add();
-  if (++nextLoop_ == arrivals_.size()) nextLoop_ = 0;
-}
-
-// All sockets of one batch for one loop in one push: at most one wake-up each.
-void TcpServer::handOver() {
+  const SocketHandle first = listener.sockets.front();
+  listener.address = proactor.localAddress(first);
   const std::vector<EventLoop*>& loops = pool_.getAllLoops();
-  for (std::size_t i = 0; i < loops.size(); ++i) {
-    if (arrivals_[i].empty()) continue;
-    auto arrivals = std::make_shared<Arrivals>();
-    arrivals->swap(arrivals_[i]);
-    EventLoop* loop = loops[i];
-    if (loop == loop_) {
-      establish(*loop, profile_, *arrivals);
-      continue;
-    }
-    const bool taken = loop->queueInLoop(
-        [loop, profile = profile_, arrivals] { establish(*loop, profile, *arrivals); });
-    if (taken) continue;
-    for (const Arrival& arrival : *arrivals) {
-      loop_->proactor().close(arrival.socket);
-      profile_->group->remove();
-    }
+  startAcceptor(isPerLoop ? loops.front() : loop_, first);
+  if (!isPerLoop || listener.address.isUnix()) return;
+  for (std::size_t i = 1; i < loops.size(); ++i) {
+    listener.sockets.push_back(proactor.listen(listener.address, listener.options));
+    startAcceptor(loops[i], listener.sockets.back());
   }
 }
 
-void TcpServer::establish(EventLoop& loop, const RefPtr<ConnectionProfile>& profile,
-                          const Arrivals& arrivals) {
-  for (const Arrival& arrival : arrivals) {
-    try {
-      auto connection = std::make_shared<TcpConnection>(
-          TcpConnection::Init{&loop, arrival.socket, arrival.id, profile});
-      loop.addResident(connection);
-      connection->connectEstablished();
-    } catch (const std::bad_alloc&) {
-      logError("a new connection was closed: out of memory");
-      loop.proactor().close(arrival.socket);
-      profile->group->remove();
-    }
+void TcpServer::startAcceptor(EventLoop* loop, SocketHandle listener) {
+  Acceptor::Callbacks callbacks;
+  if (acceptMode_ == AcceptMode::BaseLoop) {
+    callbacks.onSocket = [this](SocketHandle socket) { acceptHere(socket); };
+    callbacks.onBatch = [this] { handOver(); };
+    callbacks.onClosed = [this] { acceptorClosed(); };
+  } else {
+    callbacks.onSocket = [this, loop](SocketHandle socket) { acceptOn(*loop, socket); };
+    callbacks.onBatch = [] {};
+    callbacks.onClosed = [this] { loop_->queueInLoop([this] { acceptorClosed(); }); };
   }
+  auto acceptor = std::make_shared<Acceptor>(loop, std::move(callbacks));
+  acceptors_.push_back({loop, acceptor});
+  ++acceptorsOpen_;
+  loop->runInLoop([acceptor, listener] { Acceptor::start(acceptor, listener); });
 }
+
+// --- After start
 
 InetAddress TcpServer::listenAddress(std::size_t index) const {
   GYRE_CHECK(index < listeners_.size(), "there is no such listener");
-  const Listener& listener = listeners_[index];
-  return listener.acceptor == nullptr ? listener.address : listener.acceptor->address();
+  return listeners_[index].address;
+}
+
+std::vector<int> TcpServer::listenerDescriptors() const {
+  std::vector<int> descriptors;
+  for (const Listener& listener : listeners_) {
+    for (const SocketHandle socket : listener.sockets) descriptors.push_back(socket.value());
+  }
+  return descriptors;
+}
+
+void TcpServer::keepUnixPaths() {
+  for (Listener& listener : listeners_) {
+    if (listener.path != nullptr) listener.path->keep();
+  }
 }
 
 RefPtr<ConnectionProfile> TcpServer::makeProfile() const {
@@ -144,41 +176,46 @@ RefPtr<ConnectionProfile> TcpServer::makeProfile() const {
 
 std::size_t TcpServer::connectionCount() const noexcept { return profile_->group->size(); }
 
-// --- Stopping: acceptors first, so that nothing is added; then connections; then the news
+// --- Numbers
 
-void TcpServer::stop(std::function<void()> done) {
-  loop_->runInLoop([this, moved = std::move(done)]() mutable { stopInLoop(std::move(moved)); });
+namespace {
+
+LoopStats statsOf(const LoopCounters& counters) {
+  LoopStats stats;
+  stats.iterations = counters.iterations.get();
+  stats.enters = counters.enters.get();
+  for (const Counter& kind : counters.completions) stats.completions += kind.get();
+  stats.functors = counters.functors.get();
+  stats.wakeups = counters.wakeups.get();
+  stats.timers = counters.timers.get();
+  stats.timeouts = counters.timeouts.get();
+  stats.bytesReceived = counters.bytesReceived.get();
+  stats.bytesSent = counters.bytesSent.get();
+  stats.accepts = counters.accepts.get();
+  stats.acceptsNoDescriptors = counters.acceptsNoDescriptors.get();
+  stats.acceptsNoMemory = counters.acceptsNoMemory.get();
+  stats.acceptsAborted = counters.acceptsAborted.get();
+  stats.receivesStarved = counters.receivesStarved.get();
+  stats.overflows = counters.overflows.get();
+  stats.callbackFailures = counters.callbackFailures.get();
+  stats.slowCallbacks = counters.slowCallbacks.get();
+  stats.longestCallback = std::chrono::nanoseconds(counters.longestCallback.get());
+  stats.lagMax = std::chrono::nanoseconds(counters.lagMax.get());
+  stats.busy = std::chrono::nanoseconds(counters.busy.get());
+  return stats;
 }
 
-void TcpServer::stopInLoop(std::function<void()> done) {
-  if (done) onStopped_.push_back(std::move(done));
-  if (isStopped_) return finishStop();
-  if (std::exchange(isStopping_, true)) return;
-  if (acceptorsOpen_ == 0) return closeConnections();
-  for (Listener& listener : listeners_) {
-    if (listener.acceptor != nullptr) listener.acceptor->beginClose();
+}  // namespace
+
+ServerStats TcpServer::stats() const {
+  ServerStats stats;
+  admission_->fill(stats);
+  const std::vector<EventLoop*>& loops = pool_.getAllLoops();
+  for (std::size_t i = 0; i < loops.size(); ++i) {
+    stats.loops.push_back(statsOf(loops[i]->counters()));
+    stats.loops.back().connections = profile_->group->sizeOn(i);
   }
-}
-
-void TcpServer::acceptorClosed() {
-  if (--acceptorsOpen_ == 0 && isStopping_) closeConnections();
-}
-
-void TcpServer::closeConnections() {
-  const void* group = profile_->group.get();
-  if (isStarted_) {
-    for (EventLoop* loop : pool_.getAllLoops()) {
-      loop->queueInLoop([loop, group] { loop->closeResidents(group); });
-    }
-  }
-  profile_->group->closeDoor();
-}
-
-void TcpServer::finishStop() {
-  isStopped_ = true;
-  std::vector<std::function<void()>> told;
-  told.swap(onStopped_);
-  for (const auto& done : told) done();
+  return stats;
 }
 
 }  // namespace gyre

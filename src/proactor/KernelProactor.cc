@@ -1,14 +1,17 @@
 #include "proactor/KernelProactor.h"
 
+#include <fcntl.h>
 #include <netinet/tcp.h>
 #include <sys/eventfd.h>
 #include <sys/random.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <new>
 #include <utility>
 
+#include "proactor/BindUnix.h"
 #include "proactor/DescriptorPressure.h"
 #include "proactor/SocketErrors.h"
 
@@ -18,6 +21,11 @@ namespace {
 void enable(int fd, int level, int option, int value) {
   // Failing is harmless for each option set here: the socket works without it.
   ::setsockopt(fd, level, option, &value, sizeof value);
+}
+
+int bindListener(int fd, const InetAddress& address, const ListenOptions& options) {
+  if (address.isUnix()) return bindUnix(fd, address, options.unixMode);
+  return ::bind(fd, address.sockaddrPtr(), address.length()) == 0 ? 0 : errno;
 }
 
 InetAddress addressBy(int (*call)(int, sockaddr*, socklen_t*), int fd) noexcept {
@@ -81,10 +89,9 @@ SocketHandle KernelProactor::listen(const InetAddress& address, const ListenOpti
       enable(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, options.v6Only ? 1 : 0);
     }
   }
-  if (::bind(fd.get(), address.sockaddrPtr(), address.length()) != 0 ||
-      ::listen(fd.get(), options.backlog) != 0) {
-    throwListenError(errno, address);
-  }
+  const int error = bindListener(fd.get(), address, options);
+  if (error != 0) throwListenError(error, address);
+  if (::listen(fd.get(), options.backlog) != 0) throwListenError(errno, address);
   return SocketHandle(fd.release());
 }
 
@@ -96,7 +103,14 @@ SocketHandle KernelProactor::socket(int family) noexcept {
 }
 
 SocketHandle KernelProactor::adopt(int fd) noexcept {
-  return fd < 0 ? SocketHandle::failed(EBADF) : SocketHandle(fd);
+  if (fd < 0) return SocketHandle::failed(EBADF);
+  // Whoever opened it had an engine of another kind, or none.
+  const int flags = ::fcntl(fd, F_GETFL);
+  struct stat status {};
+  if (flags >= 0 && ::fstat(fd, &status) == 0 && S_ISSOCK(status.st_mode)) {
+    ::fcntl(fd, F_SETFL, (flags & ~O_NONBLOCK) | (socketFlags() & O_NONBLOCK));
+  }
+  return SocketHandle(fd);
 }
 
 int KernelProactor::setOption(SocketHandle socket, SocketOption option, int value) noexcept {

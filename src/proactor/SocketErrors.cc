@@ -9,8 +9,9 @@ namespace {
 const char* listenCure(int error, const InetAddress& address) {
   switch (error) {
     case EADDRINUSE:
-      return address.isUnix() ? "the path exists: remove it, or choose another"
-                              : "another process listens there: stop it, or choose another port";
+      return address.isUnix()
+                 ? "another process listens there, or it is no socket: choose another path"
+                 : "another process listens there: stop it, or choose another port";
     case EACCES:
       if (address.isUnix()) return "no permission in that directory";
       return "a port below 1024 needs root or CAP_NET_BIND_SERVICE: choose a higher one";

@@ -77,6 +77,18 @@ TEST_F(OutputLimitTest, PeerThatClosesDuringTheHighWaterCallback_isClosedOnce) {
   EXPECT_TRUE(echoes());
 }
 
+TEST_F(OutputLimitTest, SendAfterForceClose_takesNoMemory) {
+  std::size_t queued = 1;
+  start(noting({.onUp = [&](const TcpConnectionPtr& connection) {
+    connection->forceClose();
+    connection->send(std::string(kMiB, 'x'));
+    queued = connection->outputBytes();
+  }}));
+  const Peer peer = connect();
+  ASSERT_TRUE(runUntilClosed(1));
+  EXPECT_EQ(queued, 0U);
+}
+
 TEST_F(OutputLimitTest, Report_letsItGrow) {
   start(noting({.options = {.outputLimit = kMiB, .outputPolicy = OutputPolicy::Report}}));
   Peer peer = connect();

@@ -16,6 +16,7 @@ WatchedServer::WatchedServer(EventLoop& loop, ServerScript script)
   server_->setHighWaterMarkCallback(watched->onHighWaterMark, watched->options.highWaterMark);
   server_->setHalfCloseCallback(watched->onHalfClose);
   server_->setCloseCallback(watched->onClose);
+  if (script.configure) script.configure(*server_);
 }
 
 WatchedServer::~WatchedServer() { end(); }

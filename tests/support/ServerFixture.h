@@ -27,6 +27,7 @@ struct ServerScript {
   HalfCloseCallback onHalfClose = {};  // set on the server only when set here
   ConnectionCallback onDown = {};
   CloseCallback onClose = {};
+  std::function<void(TcpServer&)> configure = {};  // what else is said before the start
 };
 
 // A TcpServer on a free port of 127.0.0.1, all its callbacks under watch. Its end expects that

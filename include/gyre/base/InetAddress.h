@@ -40,6 +40,8 @@ class GYRE_API InetAddress {
   std::string ip() const;
   // Host order; 0 when not IPv4 or IPv6.
   std::uint16_t port() const noexcept;
+  // Of a unix address: its path, or "@name" when it is abstract. Else empty.
+  std::string path() const;
   // An unnamed unix socket is "unix:", the default-constructed address "unspecified".
   std::string toString() const;
 

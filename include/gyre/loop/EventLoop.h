@@ -10,6 +10,7 @@
 
 #include <atomic>
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <thread>
 #include <vector>
@@ -77,6 +78,9 @@ class GYRE_API EventLoop {
 
   // Runs until quit().
   void loop();
+  // A callback, functor or timer that holds the loop up for longer is logged (at most once a
+  // second) and counted: 500 ms unless said, zero: never. Exact to 4 ms.
+  void setSlowCallbackLimit(std::chrono::milliseconds limit) noexcept { slowLimit_ = limit; }
   // One iteration that waits until the deadline at most. REQUIRES: not from an I/O handler.
   void runOnce(TimePoint deadline);
   // How exact the timeouts of connections are: 100 ms unless said. Throws std::system_error
@@ -90,6 +94,8 @@ class GYRE_API EventLoop {
   // --- Internal: for residents
 
   BlockPool& blocks() noexcept { return *blocks_; }
+  // A callback of this connection has returned.
+  void noteCallback(std::uint64_t connection) noexcept { noteReturn("connection", connection); }
   void addResident(std::shared_ptr<LoopResident> resident);
   // The resident stays alive until the end of the iteration.
   void removeResident(LoopResident& resident);
@@ -104,6 +110,8 @@ class GYRE_API EventLoop {
   Duration timeoutTick() const noexcept { return timeoutTick_; }
   std::size_t residentCount() const noexcept;
   std::size_t residentCount(const void* group) const noexcept;
+  // Calls it with each resident of a group, which neither adds nor removes any meanwhile.
+  void visitResidents(const void* group, const std::function<void(LoopResident&)>& visit);
   // Begins to close the residents of a group, all of them for null.
   void closeResidents(const void* group);
 
@@ -115,6 +123,8 @@ class GYRE_API EventLoop {
   void settleDirty();
   void trimBlocks();
   void invoke(Functor& functor, const char* what) noexcept;
+  void noteReturn(const char* what, std::uint64_t number) noexcept;
+  void noteLag() noexcept;
   TimePoint waitDeadline(TimePoint deadline) const noexcept;
   void drainResidents();
   void finishFunctors();
@@ -133,6 +143,9 @@ class GYRE_API EventLoop {
   std::size_t nextFunctor_ = 0;    // the first of them that has not run
   std::vector<LoopResident*> dirty_;
   TimePoint trimDue_ = kForever;
+  Duration slowLimit_ = std::chrono::milliseconds(500);
+  TimePoint lastReturn_{};  // of a callback, by the coarse clock
+  TimePoint slowReportDue_{};
   std::atomic<std::uint64_t> lastTimer_{0};
   std::atomic<bool> quit_{false};
   bool isDispatching_ = false;

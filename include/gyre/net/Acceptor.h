@@ -24,12 +24,12 @@ class GYRE_API Acceptor final : public LoopResident {
   Acceptor(EventLoop* loop, Callbacks callbacks);
   ~Acceptor() override;
 
-  // Binds, listens, and arms the accept. The loop keeps this alive until it is closed. Throws
-  // std::system_error naming address, cause and cure. REQUIRES: called once.
-  static void listen(const std::shared_ptr<Acceptor>& acceptor, const InetAddress& address,
-                     const ListenOptions& options);
-  // Where it listens, with the port that the kernel chose for port 0.
-  const InetAddress& address() const noexcept { return address_; }
+  // Arms the accept on a listener, which it takes over. The loop keeps this alive until it is
+  // closed. REQUIRES: called once.
+  static void start(const std::shared_ptr<Acceptor>& acceptor, SocketHandle listener);
+  // Clients wait in the backlog until resume(). What had been accepted by then is still handed on.
+  void pause();
+  void resume();
 
   void beginClose() override;
   void settle() override;
@@ -37,14 +37,16 @@ class GYRE_API Acceptor final : public LoopResident {
 
  private:
   static void handleAccept(IoContext& context, const IoResult& result);
-  void finish(int error);
+  void handleEnd(int error);
+  void finish();
 
   EventLoop* const loop_;
   const Callbacks callbacks_;
   IoContext accept_;
   SocketHandle listener_;
-  InetAddress address_;
   bool hasBatch_ = false;
+  bool isPaused_ = false;
+  bool isClosing_ = false;
 };
 
 }  // namespace gyre

@@ -9,6 +9,7 @@
 #include <memory>
 
 #include "gyre/base/Buffer.h"
+#include "gyre/base/InetAddress.h"
 
 namespace gyre {
 
@@ -30,5 +31,13 @@ using HighWaterMarkCallback = std::function<void(const TcpConnectionPtr&, std::s
 using HalfCloseCallback = std::function<void(const TcpConnectionPtr&)>;
 // The connection is closed. The last callback; closeReason() and error() say why.
 using CloseCallback = std::function<void(const TcpConnectionPtr&)>;
+
+// The server drains: the user says goodbye, and calls shutdown() when he is done with it.
+using DrainCallback = std::function<void(const TcpConnectionPtr&)>;
+
+// On the loop that accepts, before there is a connection: false closes the socket at once.
+using AcceptFilter = std::function<bool(const InetAddress& peer)>;
+// On the base loop: which loop the connection goes to, 0 to loops - 1.
+using PlacementCallback = std::function<std::size_t(const InetAddress& peer, std::size_t loops)>;
 
 }  // namespace gyre

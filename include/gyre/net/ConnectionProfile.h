@@ -66,6 +66,7 @@ struct GYRE_API ConnectionProfile : public RefCounted {
   HighWaterMarkCallback onHighWaterMark;
   HalfCloseCallback onHalfClose;
   CloseCallback onClose;
+  DrainCallback onDrain;
 
   // Internal: whose connections these are.
   const RefPtr<ConnectionGroup> group;

@@ -45,6 +45,7 @@ enum class CloseReason : std::uint8_t {
   IdleTimeout,       // ConnectionTimeouts::idle
   FirstByteTimeout,  // ConnectionTimeouts::firstByte
   WriteStall,        // ConnectionTimeouts::writeStall
+  MemoryBudget,      // ServerLimits::memoryBudget: it held most
 };
 
 class GYRE_API TcpConnection final : public LoopResident,
@@ -129,6 +130,8 @@ class GYRE_API TcpConnection final : public LoopResident,
 
   // Once, on the loop: tells the user, starts the first read.
   void connectEstablished();
+  // Once, when its server drains.
+  void drain();
   void beginClose() override;
   void settle() override;
   TimePoint checkTimeouts(TimePoint now) override;
@@ -155,6 +158,7 @@ class GYRE_API TcpConnection final : public LoopResident,
   static constexpr std::uint16_t kInputFull = 1 << 9;     // reading pauses: input limit
   static constexpr std::uint16_t kEstablished = 1 << 10;  // the user knows of it
   static constexpr std::uint16_t kHungUp = 1 << 11;       // both FINs are known: no watch is armed
+  static constexpr std::uint16_t kOverBudget = 1 << 12;   // reading pauses: the memory budget
   static constexpr std::uint32_t kNoTimeout = ~0U;
 
   // What few connections have, or have for a while only.
@@ -188,6 +192,7 @@ class GYRE_API TcpConnection final : public LoopResident,
   bool guarded(Call call) noexcept {
     try {
       call();
+      loop()->noteCallback(id_);
       return true;
     } catch (...) {
       handleThrow();
@@ -216,11 +221,14 @@ class GYRE_API TcpConnection final : public LoopResident,
   // Output
   template <typename Bytes>
   void sendInLoop(Bytes&& bytes) noexcept;
-  bool maySend() const noexcept { return state() == State::Connected && !has(kFinWanted); }
+  bool maySend() const noexcept {
+    return state() == State::Connected && !has(kFinWanted) && !has(kAbortWanted);
+  }
   void encode(std::string_view plain);
   template <typename Bytes>
   void enqueue(Bytes&& bytes) noexcept;
   void beginOutput() noexcept;
+  void dropOutput() noexcept;
   void submitSend();
   static void handleSend(IoContext& context, const IoResult& result);
   void handleSent(const IoResult& result);
@@ -228,6 +236,16 @@ class GYRE_API TcpConnection final : public LoopResident,
   bool hasOutput() const noexcept { return output_ != nullptr; }
   void limitOutput(std::size_t before) noexcept;
   void tellHighWater();
+
+  // Memory budget
+  void updateCharge() noexcept;
+  void setCharge(std::uint16_t units) noexcept;
+  bool isShed() const noexcept;
+  void underPressure() noexcept;
+  void relaxBudget() noexcept;
+  TcpConnection& greediestOfLoop() noexcept;
+  void shed() noexcept;
+  void dropCharge() noexcept;
 
   // Timeouts
   void touch() noexcept { active_ = CoarseTime(proactor().wokenAt()); }
@@ -269,6 +287,7 @@ class GYRE_API TcpConnection final : public LoopResident,
   CloseReason reason_ = CloseReason::None;
   std::int16_t error_ = 0;
   std::uint16_t flags_ = 0;
+  std::uint16_t charge_ = 0;  // what it holds of the memory budget, in its units
 };
 
 // An idle connection may cost 256 bytes: with control block, allocator and registry this allows

@@ -3,28 +3,43 @@
 // Thread  Lives on its base loop's thread. Methods under "Any thread" are for others too.
 // Owns    Its acceptors, its pool of loop threads, and through their loops every connection.
 // Borrows The base loop.
-// Ends    stop() closes everything and says when that is done. The destructor does the same and
-//         waits, running the base loop meanwhile: here alone close callbacks run inside a user's
-//         call. It belongs on the base loop's thread, not inside an I/O callback (CHECKed): use
-//         stop() there.
+// Ends    drain() lets the connections come to their end, stop() closes them; both say when that is
+//         done. The destructor does as stop() and waits, running the base loop meanwhile: here
+//         alone close callbacks run inside a user's call. It belongs on the base loop's thread, not
+//         inside an I/O callback (CHECKed): use stop() there.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "gyre/base/Export.h"
+#include "gyre/base/UniqueFd.h"
 #include "gyre/loop/EventLoop.h"
 #include "gyre/loop/EventLoopThreadPool.h"
 #include "gyre/net/Callbacks.h"
 #include "gyre/net/ConnectionProfile.h"
+#include "gyre/net/ServerLimits.h"
+#include "gyre/net/ServerStats.h"
 #include "gyre/net/TcpConnection.h"
 
 namespace gyre {
 
 class Acceptor;
+class Admission;
+class UnixPath;
+
+// Who accepts.
+enum class AcceptMode : std::uint8_t {
+  BaseLoop,  // one acceptor, which deals the connections out: an exact balance
+  // Every loop, with a listener of its own (SO_REUSEPORT): the kernel deals them out by a hash.
+  // There is no placement then, and clients beyond connectionsMax are refused. IP addresses only.
+  EveryLoop,
+};
 
 class GYRE_API TcpServer {
  public:
@@ -44,8 +59,17 @@ class GYRE_API TcpServer {
   void setLoops(std::vector<EventLoop*> loops) { pool_.setLoops(std::move(loops)); }
   // Another address to listen on.
   void addListener(const InetAddress& address, const ListenOptions& options = {});
+  // A socket that listens already: inherited from systemd or from a process that hands over. Throws
+  // std::system_error (EINVAL) when it is none. The first one takes the place of the constructor's
+  // address when that is unspecified.
+  void addListener(UniqueFd listener);
   // Of the address given to the constructor.
   void setListenOptions(const ListenOptions& options) { listeners_.front().options = options; }
+  void setAcceptMode(AcceptMode mode) { acceptMode_ = mode; }
+  void setLimits(const ServerLimits& limits);
+  void setAcceptFilter(AcceptFilter filter);
+  void setPlacement(Placement placement) { placement_ = placement; }
+  void setPlacement(PlacementCallback callback) { choosePlace_ = std::move(callback); }
   void setConnectionOptions(const ConnectionOptions& options) { profile_->options = options; }
   void setConnectionCallback(ConnectionCallback callback);
   void setMessageCallback(MessageCallback callback);
@@ -53,6 +77,7 @@ class GYRE_API TcpServer {
   void setHighWaterMarkCallback(HighWaterMarkCallback callback, std::size_t highWaterMark);
   void setHalfCloseCallback(HalfCloseCallback callback);
   void setCloseCallback(CloseCallback callback);
+  void setDrainCallback(DrainCallback callback);
 
   // Starts the threads, then listens. Throws std::system_error naming cause and cure; what
   // was started by then ends with the destructor. REQUIRES: called once, on the base loop's thread.
@@ -65,14 +90,24 @@ class GYRE_API TcpServer {
   // For TcpConnection::setProfile: an empty one of this server.
   RefPtr<ConnectionProfile> makeProfile() const;
   EventLoopThreadPool& pool() noexcept { return pool_; }
+  // The descriptors it listens on, for a process that takes over. They stay the server's.
+  std::vector<int> listenerDescriptors() const;
+  // The files of unix listeners stay when the server ends: somebody else goes on listening there.
+  void keepUnixPaths();
 
   // --- Any thread
 
   // Stops listening, closes every connection (not waiting for what is unsent), then calls `done` on
   // the base loop. Again: only adds another `done`.
   void stop(std::function<void()> done = {});
+  // Stops listening, tells every connection (DrainCallback), waits until they have closed, at most
+  // this long, then stops; `done` as for stop(). A connection that nobody ends, neither the
+  // callback nor the peer, stays until then.
+  void drain(Duration limit, std::function<void()> done = {});
   // Accepted and not yet closed.
   std::size_t connectionCount() const noexcept;
+  // REQUIRES: start() has returned.
+  ServerStats stats() const;
   const std::string& name() const noexcept { return profile_->name; }
   EventLoop* getLoop() const noexcept { return loop_; }
 
@@ -80,6 +115,12 @@ class GYRE_API TcpServer {
   struct Listener {
     InetAddress address;
     ListenOptions options;
+    UniqueFd inherited;
+    std::vector<SocketHandle> sockets;  // one, or one per loop
+    std::unique_ptr<UnixPath> path;
+  };
+  struct AcceptorPlace {
+    EventLoop* loop;
     std::shared_ptr<Acceptor> acceptor;
   };
   struct Arrival {
@@ -87,14 +128,25 @@ class GYRE_API TcpServer {
     std::uint64_t id;
   };
   using Arrivals = std::vector<Arrival>;
+  enum class Phase : std::uint8_t { New, Running, Draining, Stopping, Stopped };
 
-  void listen(Listener& listener);
-  void newConnection(SocketHandle socket);
+  void open(Listener& listener);
+  void startAcceptor(EventLoop* loop, SocketHandle listener);
+  void acceptHere(SocketHandle socket);
+  void acceptOn(EventLoop& loop, SocketHandle socket);
+  void place(const Arrival& arrival);
+  std::size_t choosePlace(SocketHandle socket);
   void handOver();
+  void pauseAccepting();
+  void makeRoom();
   static void establish(EventLoop& loop, const RefPtr<ConnectionProfile>& profile,
                         const Arrivals& arrivals);
+  void drainInLoop(Duration limit, std::function<void()> done);
   void stopInLoop(std::function<void()> done);
+  void closeAcceptors();
   void acceptorClosed();
+  void acceptorsClosed();
+  void tellDraining();
   void closeConnections();
   void finishStop();
 
@@ -102,15 +154,20 @@ class GYRE_API TcpServer {
   EventLoopThreadPool pool_;
   ThreadInitCallback threadInit_;
   RefPtr<ConnectionProfile> profile_;
+  std::unique_ptr<Admission> admission_;
   std::vector<Listener> listeners_;
+  std::vector<AcceptorPlace> acceptors_;
+  PlacementCallback choosePlace_;
   std::vector<Arrivals> arrivals_;  // of this iteration, by index of the loop
+  Arrivals waiting_;                // accepted, and beyond connectionsMax
   std::vector<std::function<void()>> onStopped_;
-  std::uint64_t lastId_ = 0;
+  std::atomic<std::uint64_t> lastId_{0};
   std::size_t nextLoop_ = 0;
   std::size_t acceptorsOpen_ = 0;
-  bool isStarted_ = false;
-  bool isStopping_ = false;
-  bool isStopped_ = false;
+  TimerId drainTimer_;
+  AcceptMode acceptMode_ = AcceptMode::BaseLoop;
+  Placement placement_ = Placement::RoundRobin;
+  Phase phase_ = Phase::New;
 };
 
 }  // namespace gyre

@@ -19,6 +19,9 @@ class Counter {
   void add(std::uint64_t n = 1) noexcept {
     value_.store(value_.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
   }
+  void raiseTo(std::uint64_t n) noexcept {
+    if (n > get()) value_.store(n, std::memory_order_relaxed);
+  }
   std::uint64_t get() const noexcept { return value_.load(std::memory_order_relaxed); }
 
  private:
@@ -48,6 +51,10 @@ struct alignas(64) LoopCounters {
   Counter callbackFailures;  // user callbacks, functors and timers that threw
   Counter connections;       // opened
   Counter disconnections;    // closed
+  Counter slowCallbacks;     // longer than the loop's limit
+  Counter longestCallback;   // ns, to 4 ms
+  Counter lagMax;            // ns: the longest time between two looks at the kernel
+  Counter busy;              // ns in all, not waiting
 
   Counter& completed(IoKind kind) noexcept { return completions[static_cast<std::size_t>(kind)]; }
   const Counter& completed(IoKind kind) const noexcept {

@@ -56,6 +56,8 @@ struct ListenOptions {
   int backlog = 4096;      // capped by net.core.somaxconn
   bool reusePort = false;  // SO_REUSEPORT: the kernel deals clients to several listeners
   bool v6Only = false;     // IPv6 listeners take IPv4 clients too unless said
+  // Permissions of a unix path, as 0660; 0: what the umask leaves. Writing is connecting.
+  std::uint32_t unixMode = 0;
 };
 
 enum class SocketOption : std::uint8_t {

@@ -1,0 +1,152 @@
+// How connections come in: admitting them, choosing their loops, handing them over.
+#include <exception>
+#include <new>
+#include <utility>
+
+#include "base/LogFormat.h"
+#include "gyre/net/Acceptor.h"
+#include "gyre/net/TcpServer.h"
+#include "net/Admission.h"
+#include "net/ConnectionGroup.h"
+
+namespace gyre {
+namespace {
+
+// What throws here refuses the one client, and nothing else.
+Admission::Answer askGuarded(Admission& admission, Proactor& proactor, SocketHandle socket,
+                             std::uint64_t id) noexcept {
+  try {
+    return admission.ask(proactor, socket, id);
+  } catch (const std::exception& error) {
+    logError("a new connection was refused: {}", error.what());
+  } catch (...) {
+    logError("a new connection was refused: the accept filter threw");
+  }
+  proactor.mutableCounters().callbackFailures.add();
+  return Admission::Answer::Refuse;
+}
+
+}  // namespace
+
+// --- One acceptor, on the base loop
+
+void TcpServer::acceptHere(SocketHandle socket) {
+  const Arrival arrival{socket, ++lastId_};
+  switch (askGuarded(*admission_, loop_->proactor(), socket, arrival.id)) {
+    case Admission::Answer::Refuse: return loop_->proactor().close(socket);
+    case Admission::Answer::Enter: place(arrival); break;
+    case Admission::Answer::Wait: waiting_.push_back(arrival); break;
+  }
+  if (admission_->isFull()) pauseAccepting();
+}
+
+void TcpServer::place(const Arrival& arrival) {
+  const std::size_t index = choosePlace(arrival.socket);
+  try {
+    arrivals_[index].push_back(arrival);
+  } catch (const std::bad_alloc&) {
+    logError("a new connection was closed: out of memory");
+    profile_->group->turnAway(arrival.id);
+    return loop_->proactor().close(arrival.socket);
+  }
+  profile_->group->add(index);
+}
+
+std::size_t TcpServer::choosePlace(SocketHandle socket) {
+  const std::size_t count = arrivals_.size();
+  if (choosePlace_) {
+    try {
+      return choosePlace_(loop_->proactor().peerAddress(socket), count) % count;
+    } catch (...) {
+      logError("the placement callback threw: the next loop in turn is taken");
+      loop_->proactor().mutableCounters().callbackFailures.add();
+    }
+  } else if (placement_ == Placement::FewestConnections) {
+    const ConnectionGroup& group = *profile_->group;
+    std::size_t fewest = 0;
+    for (std::size_t i = 1; i < count; ++i) {
+      if (group.sizeOn(i) < group.sizeOn(fewest)) fewest = i;
+    }
+    return fewest;
+  }
+  const std::size_t index = nextLoop_;
+  if (++nextLoop_ == count) nextLoop_ = 0;
+  return index;
+}
+
+// All sockets of one batch for one loop in one push: at most one wake-up each.
+void TcpServer::handOver() {
+  const std::vector<EventLoop*>& loops = pool_.getAllLoops();
+  for (std::size_t i = 0; i < loops.size(); ++i) {
+    if (arrivals_[i].empty()) continue;
+    auto arrivals = std::make_shared<Arrivals>();
+    arrivals->swap(arrivals_[i]);
+    EventLoop* loop = loops[i];
+    if (loop == loop_) {
+      establish(*loop, profile_, *arrivals);
+      continue;
+    }
+    const bool taken = loop->queueInLoop(
+        [loop, profile = profile_, arrivals] { establish(*loop, profile, *arrivals); });
+    if (taken) continue;
+    for (const Arrival& arrival : *arrivals) {
+      loop_->proactor().close(arrival.socket);
+      profile_->group->remove(loop, arrival.id);
+    }
+  }
+}
+
+// Clients wait in the backlog until a connection goes.
+void TcpServer::pauseAccepting() {
+  for (const AcceptorPlace& place : acceptors_) place.acceptor->pause();
+  if (!profile_->group->awaitRoom(admission_->connectionsMax())) makeRoom();
+}
+
+void TcpServer::makeRoom() {
+  if (phase_ != Phase::Running) return;
+  while (!waiting_.empty() && !admission_->isFull()) {
+    const Arrival arrival = waiting_.front();
+    waiting_.erase(waiting_.begin());
+    place(arrival);
+  }
+  handOver();
+  if (admission_->isFull()) {
+    pauseAccepting();
+  } else {
+    for (const AcceptorPlace& place : acceptors_) place.acceptor->resume();
+  }
+}
+
+// --- An acceptor per loop
+
+void TcpServer::acceptOn(EventLoop& loop, SocketHandle socket) {
+  const Arrival arrival{socket, ++lastId_};
+  const Admission::Answer answer = askGuarded(*admission_, loop.proactor(), socket, arrival.id);
+  if (answer != Admission::Answer::Enter) {
+    if (answer == Admission::Answer::Wait) profile_->group->turnAway(arrival.id);
+    return loop.proactor().close(socket);
+  }
+  ConnectionGroup& group = *profile_->group;
+  group.add(group.indexOf(&loop));
+  establish(loop, profile_, {arrival});
+}
+
+// --- On the loop of the connection
+
+void TcpServer::establish(EventLoop& loop, const RefPtr<ConnectionProfile>& profile,
+                          const Arrivals& arrivals) {
+  for (const Arrival& arrival : arrivals) {
+    try {
+      auto connection = std::make_shared<TcpConnection>(
+          TcpConnection::Init{&loop, arrival.socket, arrival.id, profile});
+      loop.addResident(connection);
+      connection->connectEstablished();
+    } catch (const std::bad_alloc&) {
+      logError("a new connection was closed: out of memory");
+      loop.proactor().close(arrival.socket);
+      profile->group->remove(&loop, arrival.id);
+    }
+  }
+}
+
+}  // namespace gyre

@@ -1,0 +1,206 @@
+// Who is let in: the most connections, the most from one address, a filter, and to which loop.
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <map>
+#include <mutex>
+#include <stdexcept>
+#include <thread>
+
+#include "support/ServerFixture.h"
+
+namespace gyre {
+namespace {
+
+class AdmissionTest : public ServerFixture {
+ protected:
+  void startLimited(const ServerLimits& limits) {
+    start({.configure = [limits](TcpServer& server) { server.setLimits(limits); }});
+  }
+  ServerStats stats() { return server()->stats(); }
+};
+
+TEST_F(AdmissionTest, Wait_theNextOnesAreServedWhenOthersHaveGone) {
+  startLimited({.connectionsMax = 3});
+  std::vector<Peer> peers;
+  for (int i = 0; i < 6; ++i) {
+    peers.push_back(connect());
+    ASSERT_TRUE(peers.back().send("hello"));
+  }
+  ASSERT_TRUE(runUntilUp(3));
+  settle();
+  EXPECT_EQ(count(CallbackKind::Up), 3U);
+  for (int i = 0; i < 3; ++i) {
+    peers.erase(peers.begin());
+    ASSERT_TRUE(runUntilUp(static_cast<std::size_t>(4 + i)));
+    settle();
+    EXPECT_EQ(server()->connectionCount(), 3U);
+  }
+  for (Peer& peer : peers) EXPECT_EQ(peer.receive(5), "hello");
+  EXPECT_EQ(stats().refusedByConnections, 0U);
+}
+
+TEST_F(AdmissionTest, Wait_doesNotSpin) {
+  startLimited({.connectionsMax = 1});
+  const Peer first = connect();
+  const Peer second = connect();
+  ASSERT_TRUE(runUntilUp(1));
+  settle();
+  const std::uint64_t before = loop().counters().iterations.get();
+  const auto until = loop().now() + std::chrono::milliseconds(300);
+  while (loop().now() < until) loop().runOnce(until);
+  EXPECT_LE(loop().counters().iterations.get() - before, 10U);
+}
+
+TEST_F(AdmissionTest, Wait_manyThatComeAndGo_areAllServed) {
+  startLimited({.connectionsMax = 10});
+  for (int round = 0; round < 20; ++round) {
+    std::vector<Peer> peers;
+    for (int i = 0; i < 25; ++i) {
+      peers.push_back(connect());
+      ASSERT_TRUE(peers.back().send("x"));
+    }
+    for (Peer& peer : peers) {
+      ASSERT_EQ(peer.receive(1), "x");
+      peer.close();
+    }
+  }
+  ASSERT_TRUE(runUntilClosed(500));
+}
+
+TEST_F(AdmissionTest, Wait_stoppingClosesThoseThatWait) {
+  startLimited({.connectionsMax = 1});
+  const Peer first = connect();
+  Peer second = connect();
+  ASSERT_TRUE(runUntilUp(1));
+  endServer();
+  EXPECT_EQ(second.receiveToEnd(), "");
+}
+
+TEST_F(AdmissionTest, Refuse_closesAtOnce_andCounts) {
+  startLimited({.connectionsMax = 2, .atConnectionsMax = OverloadPolicy::Refuse});
+  Peer first = connect();
+  const Peer second = connect();
+  Peer third = connect();
+  EXPECT_EQ(third.receiveToEnd(), "");
+  EXPECT_EQ(stats().refusedByConnections, 1U);
+  first.close();
+  ASSERT_TRUE(runUntilClosed(1));
+  EXPECT_TRUE(echoes());
+  EXPECT_EQ(stats().accepted, 4U);
+}
+
+TEST_F(AdmissionTest, PerAddress_refusesOneTooMany_andForgetsThoseThatLeft) {
+  startLimited({.connectionsPerAddressMax = 2});
+  std::vector<Peer> peers = connectMany(2);
+  Peer third = connect();
+  EXPECT_EQ(third.receiveToEnd(), "");
+  EXPECT_EQ(stats().refusedByAddress, 1U);
+  peers[0].reset();  // the kernel forgets its address
+  ASSERT_TRUE(runUntilClosed(1));
+  EXPECT_TRUE(echoes());
+  ASSERT_TRUE(runUntilClosed(2));
+  EXPECT_TRUE(echoes()) << "the place is free again each time";
+}
+
+TEST_F(AdmissionTest, Filter_seesThePeer_andRefuses) {
+  std::vector<std::string> seen;
+  bool isOpen = false;
+  start({.configure = [&](TcpServer& server) {
+    server.setAcceptFilter([&](const InetAddress& peer) {
+      seen.push_back(peer.ip());
+      return isOpen;
+    });
+  }});
+  Peer refused = connect();
+  EXPECT_EQ(refused.receiveToEnd(), "");
+  isOpen = true;
+  EXPECT_TRUE(echoes());
+  EXPECT_EQ(seen, std::vector<std::string>(2, "127.0.0.1"));
+  EXPECT_EQ(stats().refusedByFilter, 1U);
+}
+
+TEST_F(AdmissionTest, FilterThatThrows_refusesThatOneOnly) {
+  int asked = 0;
+  start({.configure = [&](TcpServer& server) {
+    server.setAcceptFilter([&](const InetAddress&) {
+      if (++asked == 1) throw std::runtime_error("not this one");
+      return true;
+    });
+  }});
+  Peer refused = connect();
+  EXPECT_EQ(refused.receiveToEnd(), "");
+  EXPECT_TRUE(echoes());
+  EXPECT_EQ(loop().counters().callbackFailures.get(), 1U);
+}
+
+TEST_F(AdmissionTest, FewestConnections_evensOutWhatRoundRobinWouldNot) {
+  std::mutex mutex;
+  std::map<std::thread::id, std::vector<TcpConnectionPtr>> placed;
+  start(
+      {.threads = 3,
+       .onUp =
+           [&](const TcpConnectionPtr& connection) {
+             const std::lock_guard lock(mutex);
+             placed[std::this_thread::get_id()].push_back(connection);
+           },
+       .configure = [](TcpServer& server) { server.setPlacement(Placement::FewestConnections); }});
+  std::vector<Peer> peers = connectMany(30);
+  {
+    const std::lock_guard lock(mutex);
+    ASSERT_EQ(placed.size(), 3U);
+    for (const auto& connection : placed.begin()->second) connection->forceClose();
+  }
+  ASSERT_TRUE(runUntilClosed(10));
+  std::vector<Peer> more = connectMany(10);
+  for (const LoopStats& loop : stats().loops) EXPECT_EQ(loop.connections, 10U);
+  placed.clear();
+}
+
+TEST_F(AdmissionTest, OwnPlacement_isAsked) {
+  start({.threads = 3, .configure = [](TcpServer& server) {
+           server.setPlacement([](const InetAddress& peer, std::size_t loops) {
+             EXPECT_TRUE(peer.isLoopback());
+             EXPECT_EQ(loops, 3U);
+             return std::size_t{1};
+           });
+         }});
+  const std::vector<Peer> peers = connectMany(9);
+  const ServerStats now = stats();
+  EXPECT_EQ(now.loops[0].connections, 0U);
+  EXPECT_EQ(now.loops[1].connections, 9U);
+  EXPECT_EQ(now.loops[2].connections, 0U);
+}
+
+TEST_F(AdmissionTest, ListenerPerLoop_servesAndStops) {
+  start({.threads = 3,
+         .configure = [](TcpServer& server) { server.setAcceptMode(AcceptMode::EveryLoop); }});
+  EXPECT_EQ(server()->listenerDescriptors().size(), 3U);
+  std::vector<Peer> peers = connectMany(60);
+  EXPECT_EQ(countEchoed(peers, "hello", pump()), 60U);
+  std::size_t accepts = 0;
+  std::size_t loopsUsed = 0;
+  for (const LoopStats& loop : stats().loops) {
+    EXPECT_EQ(loop.accepts, loop.connections) << "each serves what it accepted";
+    accepts += loop.accepts;
+    loopsUsed += loop.connections != 0 ? 1 : 0;
+  }
+  EXPECT_EQ(accepts, 60U);
+  EXPECT_GE(loopsUsed, 2U);
+}
+
+TEST_F(AdmissionTest, Inherited_listenerIsServed_andSomethingElseIsRefused) {
+  UniqueFd socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const InetAddress any = InetAddress::loopback(0);
+  ASSERT_EQ(::bind(socket.get(), any.sockaddrPtr(), any.length()), 0);
+  TcpServer unused(&loop(), InetAddress(), "unused");
+  EXPECT_THROW(unused.addListener(UniqueFd(::dup(socket.get()))), std::system_error);
+  ASSERT_EQ(::listen(socket.get(), 16), 0);
+  start({.configure = [&](TcpServer& server) { server.addListener(std::move(socket)); }});
+  Peer peer = connectTo(server()->listenAddress(1));
+  ASSERT_TRUE(peer.send("hello"));
+  EXPECT_EQ(peer.receive(5), "hello");
+}
+
+}  // namespace
+}  // namespace gyre

@@ -1,0 +1,120 @@
+// Unix sockets: paths that are left behind, in use or forbidden, permissions, abstract names.
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <system_error>
+
+#include "support/ServerFixture.h"
+
+namespace gyre {
+namespace {
+
+class UnixSocketTest : public ServerFixture {
+ protected:
+  void SetUp() override {
+    char name[] = "/tmp/gyre-unix-XXXXXX";
+    ASSERT_NE(::mkdtemp(name), nullptr);
+    directory_ = name;
+    path_ = directory_ + "/socket";
+    ServerFixture::SetUp();
+  }
+  void TearDown() override {
+    ServerFixture::TearDown();
+    std::filesystem::remove_all(directory_);
+  }
+  void startAt(const std::string& address, const ListenOptions& options = {}) {
+    start({.configure = [&](TcpServer& server) {
+      server.addListener(InetAddress(address), options);
+    }});
+  }
+  bool echoesAt(const std::string& address) {
+    Peer peer = connectTo(InetAddress(address));
+    return peer.send("hello") && peer.receive(5) == "hello";
+  }
+  // The text of the refusal; empty when it listens.
+  std::string refusal(const std::string& address) {
+    TcpServer server(&loop(), InetAddress(address), "refused");
+    server.setThreadNum(0);
+    try {
+      server.start();
+      return {};
+    } catch (const std::system_error& error) {
+      return error.what();
+    }
+  }
+
+  std::string directory_;
+  std::string path_;
+};
+
+TEST_F(UnixSocketTest, Path_isServed_andGoneAfterwards) {
+  startAt("unix:" + path_);
+  EXPECT_TRUE(echoesAt("unix:" + path_));
+  EXPECT_TRUE(std::filesystem::is_socket(path_));
+  endServer();
+  EXPECT_FALSE(std::filesystem::exists(path_));
+}
+
+TEST_F(UnixSocketTest, PathOfADeadListener_isTakenOver) {
+  {
+    const UniqueFd dead(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    const InetAddress address("unix:" + path_);
+    ASSERT_EQ(::bind(dead.get(), address.sockaddrPtr(), address.length()), 0);
+    ASSERT_EQ(::listen(dead.get(), 1), 0);
+  }
+  ASSERT_TRUE(std::filesystem::exists(path_));
+  startAt("unix:" + path_);
+  EXPECT_TRUE(echoesAt("unix:" + path_));
+}
+
+TEST_F(UnixSocketTest, PathInUse_isLeftAlone) {
+  startAt("unix:" + path_);
+  EXPECT_NE(refusal("unix:" + path_).find("another process listens there"), std::string::npos);
+  EXPECT_TRUE(echoesAt("unix:" + path_)) << "the first one still serves";
+}
+
+TEST_F(UnixSocketTest, PathOfAnotherFile_isNotRemoved) {
+  std::ofstream(path_) << "precious";
+  EXPECT_NE(refusal("unix:" + path_).find("no socket"), std::string::npos);
+  EXPECT_EQ(std::filesystem::file_size(path_), 8U);
+}
+
+TEST_F(UnixSocketTest, MissingDirectory_isNamed) {
+  EXPECT_NE(refusal("unix:" + directory_ + "/none/socket").find("directory"), std::string::npos);
+}
+
+TEST_F(UnixSocketTest, Mode_isThePathsFromTheBeginning) {
+  startAt("unix:" + path_, {.unixMode = 0600});
+  struct stat status {};
+  ASSERT_EQ(::stat(path_.c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode & 0777, 0600U);
+}
+
+TEST_F(UnixSocketTest, PathThatSomebodyElseTook_isNotRemovedAtTheEnd) {
+  startAt("unix:" + path_);
+  std::filesystem::remove(path_);
+  std::ofstream(path_) << "precious";
+  endServer();
+  EXPECT_TRUE(std::filesystem::exists(path_));
+}
+
+TEST_F(UnixSocketTest, KeptPath_staysForWhoeverTakesOver) {
+  startAt("unix:" + path_);
+  server()->keepUnixPaths();
+  endServer();
+  EXPECT_TRUE(std::filesystem::is_socket(path_));
+}
+
+TEST_F(UnixSocketTest, AbstractName_isServed) {
+  const std::string name = "unix:@gyre-test-" + std::to_string(::getpid());
+  startAt(name);
+  EXPECT_TRUE(echoesAt(name));
+}
+
+}  // namespace
+}  // namespace gyre
