@@ -173,7 +173,8 @@ void TcpConnection::requestAbort(CloseReason reason, int error) noexcept {
 }
 
 void TcpConnection::beginGraceful(CloseReason reason) {
-  finishFilter();
+  if (!has(kAbortWanted)) finishFilter();
+  if (has(kAbortWanted)) return;  // settle() aborts it, and the user is told why
   reason_ = reason;
   setState(State::Flushing);
   loop()->markDirty(*this);

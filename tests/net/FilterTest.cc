@@ -3,6 +3,7 @@
 #include <cerrno>
 #include <memory>
 #include <optional>
+#include <stdexcept>
 
 #include "support/ConformanceWorld.h"
 #include "support/ServerFixture.h"
@@ -149,6 +150,19 @@ TEST_F(FilterTest, ForceClose_saysNothing) {
   start(filtered<FlipFilter>({.onUp = [](const auto& connection) { connection->forceClose(); }}));
   Peer peer = connect();
   EXPECT_EQ(peer.receiveToEnd(), "");
+}
+
+TEST_F(FilterTest, Finish_throws_isTheReason) {
+  class Failing final : public ConnectionFilter {
+   public:
+    bool decode(std::string_view, Buffer&, Buffer&) override { return true; }
+    bool encode(std::string_view, Buffer&) override { return true; }
+    void finish(Buffer&) override { throw std::runtime_error("no last word"); }
+  };
+  start(filtered<Failing>({.onUp = [](const auto& connection) { connection->shutdown(); }}));
+  const Peer peer = connect();
+  ASSERT_TRUE(runUntilClosed(1));
+  EXPECT_EQ(reason_, CloseReason::CallbackFailed);
 }
 
 TEST_F(FilterTest, BadInput_abortsTheConnection) {

@@ -149,5 +149,17 @@ TEST_F(OutputLimitTest, Close_isNotInsideTheSend) {
   EXPECT_EQ(reason_, CloseReason::OutputLimit);
 }
 
+// What was queued is lost: nobody may be told that it closed in good order.
+TEST_F(OutputLimitTest, Close_thenShutdownInTheSameCallback_isStillTheReason) {
+  start(noting({.options = {.outputLimit = 1000, .outputPolicy = OutputPolicy::Close},
+                .onUp = [](const TcpConnectionPtr& connection) {
+                  connection->send(std::string(2000, 'x'));
+                  connection->shutdown();
+                }}));
+  const Peer peer = connect();
+  ASSERT_TRUE(runUntilClosed(1));
+  EXPECT_EQ(reason_, CloseReason::OutputLimit);
+}
+
 }  // namespace
 }  // namespace gyre

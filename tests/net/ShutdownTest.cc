@@ -175,6 +175,16 @@ TEST_F(ShutdownTest, ForceClose_endsAGracefulCloseThatWaits) {
   EXPECT_EQ(reason_, CloseReason::Aborted);
 }
 
+TEST_F(ShutdownTest, Shutdown_afterForceClose_changesNothing) {
+  start(noting({.onUp = [&](const TcpConnectionPtr& connection) {
+    connection->forceClose();
+    connection->shutdown();
+  }}));
+  const Peer peer = connect();
+  ASSERT_TRUE(runUntilClosed(1));
+  EXPECT_EQ(reason_, CloseReason::Aborted);
+}
+
 TEST_F(ShutdownTest, CloseOfThePeer_withNothingPending_closesAtOnce) {
   start(noting({}));
   { const std::vector<Peer> peers = connectMany(1); }
