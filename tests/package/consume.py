@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Installs gyre into a scratch prefix, and builds and runs a program against what is there."""
+"""Installs gyre into a scratch prefix, and builds and runs programs against what is there."""
 
 import argparse
 import os
@@ -10,6 +10,8 @@ import sys
 import tempfile
 
 CONSUMER = pathlib.Path(__file__).resolve().parent / "consumer"
+# Each program, and the package that pkg-config knows its library by.
+PROGRAMS = {"consumer": "gyre", "simulated": "gyre-sim"}
 
 
 def run(command, **options):
@@ -32,7 +34,7 @@ def build_with_cmake(args, prefix, scratch):
     run([args.cmake, "-S", CONSUMER, "-B", tree, "-G", "Ninja",
          f"-DCMAKE_PREFIX_PATH={prefix}", f"-DCMAKE_CXX_COMPILER={args.compiler}"])
     run([args.cmake, "--build", tree])
-    return tree / "consumer"
+    return [tree / program for program in PROGRAMS]
 
 
 def build_with_pkg_config(args, prefix, scratch):
@@ -40,13 +42,15 @@ def build_with_pkg_config(args, prefix, scratch):
         sys.exit("pkg-config is not installed: ./dev installs it")
     (found,) = prefix.rglob("gyre.pc")
     environment = dict(os.environ, PKG_CONFIG_PATH=str(found.parent))
-    query = [args.pkg_config, "--cflags", "--libs", "gyre"]
-    if args.linkage == "static":
-        query.insert(1, "--static")
-    flags = shlex.split(run(query, env=environment, stdout=subprocess.PIPE).stdout)
-    program = scratch / "consumer"
-    run([args.compiler, "-std=c++20", CONSUMER / "consumer.cc", "-o", program, *flags])
-    return program
+    built = []
+    for program, package in PROGRAMS.items():
+        query = [args.pkg_config, "--cflags", "--libs", package]
+        if args.linkage == "static":
+            query.insert(1, "--static")
+        flags = shlex.split(run(query, env=environment, stdout=subprocess.PIPE).stdout)
+        built.append(scratch / program)
+        run([args.compiler, "-std=c++20", CONSUMER / f"{program}.cc", "-o", built[-1], *flags])
+    return built
 
 
 def main():
@@ -70,10 +74,10 @@ def main():
         library = next(prefix.rglob("libgyre.*")).parent
         environment = dict(os.environ, LD_LIBRARY_PATH=str(library))
         for way in args.ways:
-            program = ways[way](args, prefix, scratch)
-            result = run([program], env=environment, stdout=subprocess.PIPE, timeout=60)
-            if result.stdout != "ok\n":
-                sys.exit(f"the consumer printed {result.stdout!r} instead of 'ok'")
+            for program in ways[way](args, prefix, scratch):
+                result = run([program], env=environment, stdout=subprocess.PIPE, timeout=60)
+                if result.stdout != "ok\n":
+                    sys.exit(f"{program.name} printed {result.stdout!r} instead of 'ok'")
 
 
 if __name__ == "__main__":
