@@ -115,11 +115,17 @@ void TcpConnection::callMessage(Buffer& buffer) {
   });
 }
 
+// What was taken before the pause is still delivered, and may be retrieved then.
 void TcpConnection::limitInput() {
-  if (inputBytes() <= profile_->options.inputLimit || has(kInputFull)) return;
-  logWarn("connection {}: {} bytes were not retrieved (inputLimit): reading pauses", id_,
-          inputBytes());
-  set(kInputFull);
+  const bool isFull = inputBytes() > profile_->options.inputLimit;
+  if (isFull == has(kInputFull)) return;
+  if (isFull) {
+    logWarn("connection {}: {} bytes were not retrieved (inputLimit): reading pauses", id_,
+            inputBytes());
+    set(kInputFull);
+  } else {
+    clear(kInputFull);
+  }
   loop()->markDirty(*this);
 }
 

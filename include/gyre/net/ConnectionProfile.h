@@ -44,7 +44,8 @@ struct ConnectionOptions {
   std::size_t highWaterMark = 64 * 1024 * 1024;
   std::size_t outputLimit = 64 * 1024 * 1024;
   OutputPolicy outputPolicy = OutputPolicy::PauseReading;
-  // Bytes, received but not retrieved; above it reading pauses until startRead().
+  // Bytes, received but not retrieved; above it reading pauses until startRead(), or until a
+  // message callback (of what had been taken by then) brings them down again.
   std::size_t inputLimit = 64 * 1024 * 1024;
   ConnectionTimeouts timeouts{};
   // After our FIN: how many bytes of the peer's are discarded before the connection is aborted.
