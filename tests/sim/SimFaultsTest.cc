@@ -1,10 +1,6 @@
-#include <unistd.h>
-
-#include <cstdio>
-#include <cstdlib>
-
 #include "sim/SimFixture.h"
 #include "sim/SimRawEcho.h"
+#include "support/ChildProcess.h"
 
 namespace gyre {
 namespace {
@@ -165,25 +161,16 @@ std::uint64_t historyHash() {
   return sum;
 }
 
-// Printed for the test below, which runs this one in a process of its own.
-TEST(SimFaultsTest, Hash_isPrinted) {
-  const std::uint64_t hash = historyHash();
-  std::printf("history=%016llx\n", static_cast<unsigned long long>(hash));
-  EXPECT_NE(hash, 0u);
+int tellHistory(LineChannel& parent) {
+  while (parent.hear()) parent.say(std::to_string(historyHash()));
+  return 0;
 }
 
+const ChildProgram kHistory("sim-history", &tellHistory);
+
 TEST(SimFaultsTest, Hash_anotherProcess_isTheSame) {
-  const std::string command =
-      "/proc/" + std::to_string(getpid()) + "/exe --gtest_filter=SimFaultsTest.Hash_isPrinted";
-  FILE* output = popen(command.c_str(), "r");
-  ASSERT_NE(output, nullptr);
-  std::string text;
-  std::array<char, 256> part;
-  while (fgets(part.data(), part.size(), output) != nullptr) text += part.data();
-  ASSERT_EQ(pclose(output), 0) << text;
-  const std::size_t at = text.find("history=");
-  ASSERT_NE(at, std::string::npos) << text;
-  EXPECT_EQ(std::strtoull(text.c_str() + at + 8, nullptr, 16), historyHash());
+  ChildProcess other("sim-history");
+  EXPECT_EQ(other.ask("hash"), std::to_string(historyHash()));
 }
 
 // The same in every build: optimised or not, sanitized or not, by either compiler. Whoever changes
