@@ -16,6 +16,8 @@ class ContractConformanceTest : public ConformanceTest {
 
 class ContractConformanceDeathTest : public ConformanceTest {};
 
+class CostConformanceTest : public ConformanceTest {};
+
 // ConformanceLoop fails the test when a handler runs inside a verb; here every result is known as
 // soon as the verb is called.
 TEST_P(ContractConformanceTest, Verbs_resultIsKnownAtOnce_noHandlerRunsBeforeRun) {
@@ -80,7 +82,7 @@ TEST_P(ContractConformanceTest, Run_handlerStartsMore_isDoneByTheNextRun) {
 }
 
 // The steady path: what an echo may cost. Waiting twice for one message would be waste.
-TEST_P(ContractConformanceTest, Run_steadyEcho_entersTheKernelOncePerMessage) {
+TEST_P(CostConformanceTest, Run_steadyEcho_entersTheKernelOncePerMessage) {
   constexpr std::size_t kMessages = 200;
   Link pair = link();
   ConformanceOperation receive(loop());
@@ -296,6 +298,8 @@ TEST_P(ContractConformanceDeathTest, Run_insideAHandler_isCaught) {
 
 INSTANTIATE_TEST_SUITE_P(Engines, ContractConformanceTest, testing::ValuesIn(conformanceEngines()),
                          conformanceEngineName);
+INSTANTIATE_TEST_SUITE_P(Engines, CostConformanceTest,
+                         testing::ValuesIn(undisturbedConformanceEngines()), conformanceEngineName);
 INSTANTIATE_TEST_SUITE_P(Engines, ContractConformanceDeathTest,
                          testing::ValuesIn(conformanceEngines()), conformanceEngineName);
 

@@ -22,11 +22,6 @@ using testing::AnyOf;
 
 class DescriptorConformanceTest : public ConformanceTest {
  protected:
-  void SetUp() override {
-    ConformanceTest::SetUp();
-    if (!IsSkipped() && !world().isKernel()) GTEST_SKIP() << "this engine has no descriptors";
-  }
-
   ConformanceSocket adoptEventFd() { return adopt(::eventfd(0, EFD_CLOEXEC)); }
   static void signal(const ConformanceSocket& event, std::uint64_t count) {
     ASSERT_EQ(::write(event.get().value(), &count, sizeof count), ssize_t{sizeof count});
@@ -375,7 +370,7 @@ TEST_P(DescriptorConformanceTest, Run_signalsEveryMillisecond_nothingFails) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Engines, DescriptorConformanceTest,
-                         testing::ValuesIn(conformanceEngines()), conformanceEngineName);
+                         testing::ValuesIn(kernelConformanceEngines()), conformanceEngineName);
 
 }  // namespace
 }  // namespace gyre

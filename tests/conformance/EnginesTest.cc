@@ -7,6 +7,7 @@
 #include "proactor/uring/UringProactor.h"
 #include "support/ConformanceFixture.h"
 #include "support/ConformanceKernelWorld.h"
+#include "support/ConformanceSimWorld.h"
 
 namespace gyre {
 namespace {
@@ -58,13 +59,51 @@ ProactorOptions tinyEpollOptions() {
   return options;
 }
 
+ConformanceEngine simEngine(std::string name, SimOptions (*makeOptions)()) {
+  const auto makeWorld = [makeOptions]() -> std::unique_ptr<ConformanceWorld> {
+    return std::make_unique<ConformanceSimWorld>(makeOptions());
+  };
+  return {std::move(name), makeWorld};
+}
+
+SimOptions tinySimOptions() {
+  SimOptions options;
+  options.completionEntries = 4;
+  options.receiveBuffers = 2;
+  options.receiveBufferSize = 512;
+  return options;
+}
+
+// What the contract hides from whoever uses an engine, and no test can tell.
+SimOptions hiddenFaults() {
+  SimOptions options;
+  for (const SimFault fault : {SimFault::CompletionsOverflowed, SimFault::ReceiveStarved,
+                               SimFault::StreamEnded, SimFault::SendContinued}) {
+    options.faults[fault] = 0.2;
+  }
+  return options;
+}
+
 }  // namespace
 
-std::vector<ConformanceEngine> conformanceEngines() {
+std::vector<ConformanceEngine> kernelConformanceEngines() {
   const auto usualOptions = [] { return ProactorOptions(); };
   return {uringEngine("Uring", usualOptions), uringEngine("UringTiny", tinyOptions),
           uringEngine("UringPlain", plainOptions), epollEngine("Epoll", usualOptions),
           epollEngine("EpollTiny", tinyEpollOptions)};
+}
+
+std::vector<ConformanceEngine> undisturbedConformanceEngines() {
+  std::vector<ConformanceEngine> engines = kernelConformanceEngines();
+  engines.push_back(simEngine("Sim", [] { return SimOptions(); }));
+  engines.push_back(simEngine("SimTiny", tinySimOptions));
+  return engines;
+}
+
+std::vector<ConformanceEngine> conformanceEngines() {
+  std::vector<ConformanceEngine> engines = undisturbedConformanceEngines();
+  engines.push_back(simEngine("SimFaults", hiddenFaults));
+  return engines;
 }
 
 namespace {

@@ -22,6 +22,8 @@ class RunConformanceTest : public ConformanceTest {
   }
 };
 
+class WakeConformanceTest : public RunConformanceTest {};
+
 // What this process has written so far, in system calls; -1 where the kernel does not tell.
 long writesOfThisThread() {
   std::ifstream account("/proc/thread-self/io");
@@ -114,7 +116,7 @@ TEST_P(RunConformanceTest, Wake_insideAHandler_theNextRunDoesNotWait) {
   EXPECT_LT(timeOf(proactor().now() + seconds(20)), seconds(10));
 }
 
-TEST_P(RunConformanceTest, Wake_fromAnotherThread_endsTheWait) {
+TEST_P(WakeConformanceTest, Wake_fromAnotherThread_endsTheWait) {
   loop().settle();
   std::thread other([&engine = proactor()] {
     std::this_thread::sleep_for(milliseconds(20));  // most likely it waits by then
@@ -143,7 +145,7 @@ TEST_P(RunConformanceTest, Wake_whileItRuns_writesNothing) {
 
 // Ping-pong, so that wake() meets every moment between going to sleep and waking up. A lost one
 // would leave the loop waiting for its deadline.
-TEST_P(RunConformanceTest, Wake_manyThreads_noneIsLost) {
+TEST_P(WakeConformanceTest, Wake_manyThreads_noneIsLost) {
   constexpr int kThreads = 3;
   constexpr int kRounds = 3000;
   std::atomic<int> asked{0};
@@ -172,7 +174,7 @@ TEST_P(RunConformanceTest, Wake_manyThreads_noneIsLost) {
 }
 
 // The same beside data: what wakes the loop must not be taken for the other.
-TEST_P(RunConformanceTest, Wake_besideTraffic_neitherIsLost) {
+TEST_P(WakeConformanceTest, Wake_besideTraffic_neitherIsLost) {
   constexpr int kRounds = 2000;
   Link pair = link();
   ConformanceOperation receive(loop());
@@ -198,6 +200,8 @@ TEST_P(RunConformanceTest, Wake_besideTraffic_neitherIsLost) {
 
 INSTANTIATE_TEST_SUITE_P(Engines, RunConformanceTest, testing::ValuesIn(conformanceEngines()),
                          conformanceEngineName);
+INSTANTIATE_TEST_SUITE_P(Engines, WakeConformanceTest,
+                         testing::ValuesIn(kernelConformanceEngines()), conformanceEngineName);
 
 }  // namespace
 }  // namespace gyre

@@ -14,6 +14,10 @@ namespace gyre {
 
 // The engines of this program, each with its usual sizes and with tiny ones.
 std::vector<ConformanceEngine> conformanceEngines();
+// Those whose handles are descriptors and whose time is real: other threads wake them.
+std::vector<ConformanceEngine> kernelConformanceEngines();
+// Those that no fault disturbs: what something costs can be counted.
+std::vector<ConformanceEngine> undisturbedConformanceEngines();
 
 // The name in the parameter of a test.
 std::string conformanceEngineName(const testing::TestParamInfo<ConformanceEngine>& info);

@@ -15,7 +15,6 @@ class ConformanceKernelWorld final : public ConformanceWorld {
   ConformanceKernelWorld(Factory factory, ProactorOptions options);
 
   std::unique_ptr<Proactor> makeProactor() override { return factory_(options_); }
-  bool isKernel() const override { return true; }
   ConformanceLink link(Proactor& proactor, int bufferBytes) override;
   std::unique_ptr<ConformancePeer> connectTo(const InetAddress& address) override;
   std::unique_ptr<ConformancePeer> takeClient() override;

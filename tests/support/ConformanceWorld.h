@@ -47,8 +47,6 @@ class ConformanceWorld {
 
   // May throw what the engine throws.
   virtual std::unique_ptr<Proactor> makeProactor() = 0;
-  // True when a handle is a descriptor of the kernel, and adopt() takes any of them.
-  virtual bool isKernel() const = 0;
 
   // A connected TCP socket. `bufferBytes` is asked for as the size of the near side's send buffer
   // and the far side's receive buffer; 0 leaves them as they are.
