@@ -85,6 +85,32 @@ TEST_F(SimProactorTest, Receive_cancelled_deliversWhatWasTakenBeforeThenECANCELE
   engine().close(socket);
 }
 
+// The kernel looks at the cancel late, and ends the stream before it does.
+TEST_F(SimProactorTest, Cancel_streamEndsMeanwhile_isNotArmedAgain) {
+  SimOptions options;
+  options.faults[SimFault::CancelDelayed] = options.faults[SimFault::StreamEnded] = 1;
+  rebuild(options);
+  SimClient client(network(), "client");
+  const SocketHandle socket = acceptFrom(client);
+  SimRecorder receive;
+  engine().receive(receive.context, socket);
+  client.send("before");
+  ASSERT_TRUE(runUntil([&] { return receive.data == "before"; }));
+  engine().cancel(receive.context);
+  client.send("after");
+  bool isArmedAgain = false;
+  network().setTraceSink([&isArmedAgain](std::string_view line) {
+    if (line.find("is armed again") != std::string_view::npos) isArmedAgain = true;
+  });
+  network().runFor(20ms);
+  ASSERT_TRUE(receive.hasEnded());
+  EXPECT_EQ(receive.data, "beforeafter");
+  EXPECT_EQ(receive.error(), ECANCELED);
+  EXPECT_FALSE(isArmedAgain);
+  network().setTraceSink({});
+  engine().close(socket);
+}
+
 TEST_F(SimProactorTest, ReceiveInto_bytesThenEnd_oneCompletionEach) {
   SimClient client(network(), "client");
   const SocketHandle socket = acceptFrom(client);

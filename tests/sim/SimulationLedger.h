@@ -24,10 +24,10 @@ struct SimulationConduct {
     Shutdown,
     ForceClose,
     Throw,
-    Pause,         // stopRead, and startRead after a time
-    PauseForEver,  // without startRead: only a reset ends it
-    ShutdownWrite,
-    SendMuch,  // more than one send takes
+    Pause,          // stopRead, and startRead after a time
+    PauseForEver,   // without startRead: only a reset ends it
+    ShutdownWrite,  // and now and then stopRead with it
+    SendMuch,       // more than one send takes
     SendMuchAndShutdown,
     SendMuchAndForceClose,  // after a time
     CloseOther,             // a connection of any loop

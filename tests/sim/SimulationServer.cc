@@ -169,7 +169,9 @@ void SimulationServer::conduct(SimulationLedger& ledger) {
       return ledger.connection->stopRead();
     case Kind::ShutdownWrite:
       ledger.isSendingOver = true;
-      return ledger.connection->shutdownWrite();
+      ledger.connection->shutdownWrite();
+      ledger.conduct.pause += std::chrono::seconds(1);  // so long that the peer ends meanwhile
+      return random_.chance(0.5) ? pause(ledger) : void();
     case Kind::SendMuch: return sayMuch(ledger);
     case Kind::SendMuchAndShutdown: sayMuch(ledger); return shutdown(ledger);
     case Kind::SendMuchAndForceClose:
