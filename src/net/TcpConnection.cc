@@ -135,6 +135,8 @@ void TcpConnection::setProfile(RefPtr<ConnectionProfile> profile) {
   // A callback of the old one may be what calls us.
   extras().retired.push_back(std::exchange(profile_, std::move(profile)));
   guarded([this] { scheduleTimeouts(); });
+  extras().frames = {};
+  set(kInputUntold);  // what the old one left, if anything
   loop()->markDirty(*this);
 }
 

@@ -48,6 +48,12 @@ enum class CloseReason : std::uint8_t {
   MemoryBudget,      // ServerLimits::memoryBudget: it held most
 };
 
+// Internal: bytes of unread input in which a codec's reader has found no end of the frame.
+struct FrameProgress {
+  std::uint64_t reader = 0;
+  std::size_t searched = 0;
+};
+
 class GYRE_API TcpConnection final : public LoopResident,
                                      public std::enable_shared_from_this<TcpConnection> {
  public:
@@ -110,13 +116,17 @@ class GYRE_API TcpConnection final : public LoopResident,
   std::size_t outputBytes() const noexcept;
   // Bytes received that no message callback has retrieved.
   std::size_t inputBytes() const noexcept;
-  bool isReading() const noexcept { return has(kReading); }
+  // False also once the connection is to be aborted.
+  bool isReading() const noexcept { return has(kReading) && !has(kAbortWanted); }
+  // As forceClose(), with CloseReason::Error and this errno value as error().
+  void forceCloseWith(int error) noexcept { requestAbort(CloseReason::Error, error); }
   // Nagle's algorithm is off on every connection unless switched on here.
   void setTcpNoDelay(bool on) noexcept;
   // Anything of the user's; destroyed right after the close callback.
   std::any& context();
   void setContext(std::any context) { this->context() = std::move(context); }
   // Other callbacks and limits from now on (a protocol switch).
+  // What a message callback has not retrieved is offered to the new one.
   // REQUIRES: made by the same server's makeProfile().
   void setProfile(RefPtr<ConnectionProfile> profile);
   const ConnectionProfile& profile() const noexcept { return *profile_; }
@@ -136,6 +146,11 @@ class GYRE_API TcpConnection final : public LoopResident,
   void settle() override;
   TimePoint checkTimeouts(TimePoint now) override;
   const void* group() const noexcept override;
+  // How far the codec has come with what is unread.
+  FrameProgress frameProgress() const noexcept {
+    return extras_ == nullptr ? FrameProgress{} : extras_->frames;
+  }
+  void setFrameProgress(FrameProgress progress) { extras().frames = progress; }
 
  private:
   enum class State : std::uint8_t {
@@ -170,6 +185,7 @@ class GYRE_API TcpConnection final : public LoopResident,
     std::optional<ConnectionTimeouts> timeouts;
     CoarseTime finSentAt;
     std::size_t bytesDiscarded = 0;
+    FrameProgress frames;
     bool isPinned = false;  // the user was given a reference to the context
 
     bool isEmpty() const noexcept;
