@@ -129,7 +129,7 @@ TcpConnection::Extras& TcpConnection::extras() {
 }
 
 void TcpConnection::setProfile(RefPtr<ConnectionProfile> profile) {
-  if (state() == State::Closed) return;
+  if (!profile_) return;  // it has finished closing
   GYRE_CHECK(profile && profile->group.get() == profile_->group.get(),
              "a connection takes profiles of its own server only");
   // A callback of the old one may be what calls us.

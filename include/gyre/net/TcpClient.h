@@ -1,0 +1,71 @@
+// TcpClient: keeps one connection to a server, connecting again as told.
+//
+// Thread  Methods under "Any thread" post to the loop; the others belong on it.
+// Owns    The connection while it lasts, together with the loop.
+// Borrows The loop.
+// Ends    On the loop's thread (CHECKed), in every state, also inside any of its callbacks. A
+//         connection is closed then without waiting for what is unsent, and no callback of this
+//         client runs any more.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "gyre/base/Export.h"
+#include "gyre/loop/EventLoop.h"
+#include "gyre/net/Callbacks.h"
+#include "gyre/net/ConnectOptions.h"
+#include "gyre/net/ConnectionProfile.h"
+#include "gyre/net/TcpConnection.h"
+
+namespace gyre {
+
+class ClientCore;
+
+class GYRE_API TcpClient {
+ public:
+  TcpClient(EventLoop* loop, const InetAddress& server, std::string name);
+  TcpClient(const TcpClient&) = delete;
+  TcpClient& operator=(const TcpClient&) = delete;
+  ~TcpClient();
+
+  // --- Before connect
+
+  void setConnectOptions(const ConnectOptions& options);
+  void setConnectionOptions(const ConnectionOptions& options);
+  void setConnectionCallback(ConnectionCallback callback);
+  void setMessageCallback(MessageCallback callback);
+  void setWriteCompleteCallback(WriteCompleteCallback callback);
+  void setHighWaterMarkCallback(HighWaterMarkCallback callback, std::size_t highWaterMark);
+  void setHalfCloseCallback(HalfCloseCallback callback);
+  void setCloseCallback(CloseCallback callback);
+  void setConnectFailedCallback(ConnectFailedCallback callback);
+
+  // --- Any thread
+
+  // Connects; after a failure again, with growing delays, until it succeeds or stop(). Nothing
+  // while that goes on; while waiting to retry, at once; while disconnecting, as soon as that is
+  // done.
+  void connect();
+  // Closes the connection in good order (TcpConnection::shutdown), and gives up connecting.
+  void disconnect();
+  // Gives up connecting; a connection that is up stays, and is not replaced when it is lost.
+  void stop();
+  // A connection that is lost, for whatever reason but disconnect() and stop(), is replaced.
+  void enableRetry();
+  // The connection, from up until just after it was closed; else null.
+  TcpConnectionPtr connection() const;
+  const std::string& name() const noexcept;
+  EventLoop* getLoop() const noexcept;
+
+  // --- Loop thread
+
+  ClientState state() const;
+  // For TcpConnection::setProfile: an empty one of this client.
+  RefPtr<ConnectionProfile> makeProfile() const;
+
+ private:
+  const std::shared_ptr<ClientCore> core_;
+};
+
+}  // namespace gyre

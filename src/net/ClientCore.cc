@@ -1,0 +1,165 @@
+#include "net/ClientCore.h"
+
+#include <exception>
+#include <new>
+#include <utility>
+
+#include "base/LogFormat.h"
+#include "net/ConnectionGroup.h"
+
+namespace gyre {
+
+std::shared_ptr<ClientCore> ClientCore::make(EventLoop* loop, ConnectTarget target,
+                                             std::string name) {
+  auto core = std::make_shared<ClientCore>(loop);
+  core->prepare(std::move(target), std::move(name));
+  return core;
+}
+
+ClientCore::~ClientCore() = default;
+
+void ClientCore::prepare(ConnectTarget target, std::string name) {
+  const auto weak = weak_from_this();
+  // A group of at most one: it tells when that has gone, whatever profile it has by then.
+  auto group = makeRef<ConnectionGroup>(loop_->mailbox(), [weak] {
+    if (const auto self = weak.lock()) self->handleGone();
+  });
+  group->closeDoor();
+  profile_ = makeRef<ConnectionProfile>(group);
+  profile_->name = std::move(name);
+  silent_ = makeRef<ConnectionProfile>(std::move(group));
+  Connector::Callbacks callbacks;
+  callbacks.onConnected = [loop = loop_, weak](SocketHandle socket) {
+    if (const auto self = weak.lock()) return self->establish(socket);
+    loop->proactor().close(socket);
+  };
+  callbacks.onFailed = [weak](const ConnectFailure& failure) {
+    if (const auto self = weak.lock()) self->tellFailed(failure);
+  };
+  connector_ = std::make_shared<Connector>(loop_, std::move(target), std::move(callbacks));
+}
+
+// --- Any thread
+
+void ClientCore::post(void (ClientCore::*method)()) {
+  loop_->runInLoop([self = shared_from_this(), method] {
+    if (!self->isEnded_) (self.get()->*method)();
+  });
+}
+
+TcpConnectionPtr ClientCore::connection() const {
+  const std::lock_guard lock(mutex_);
+  return connection_;
+}
+
+// --- Loop thread
+
+void ClientCore::connect() {
+  isWanted_ = true;
+  forgetClosed();
+  if (connection_ != nullptr) {
+    isAwaited_ = state() == ClientState::Disconnecting;
+  } else if (connector_->state() != Connector::State::Connecting) {
+    connector_->resetBackoff();
+    connector_->start();
+  }
+}
+
+void ClientCore::disconnect() {
+  stop();
+  if (connection_ == nullptr) return;
+  isDisconnecting_ = true;
+  connection_->shutdown();
+}
+
+void ClientCore::stop() {
+  isWanted_ = false;
+  isAwaited_ = false;
+  connector_->stop();
+}
+
+void ClientCore::end() {
+  stop();
+  isEnded_ = true;
+  if (connection_ == nullptr) return;
+  // A callback of the old profile may be what ends us: the connection keeps it until that returns.
+  connection_->setProfile(silent_);
+  connection_->forceClose();
+  setConnection(nullptr);
+}
+
+ClientState ClientCore::state() const {
+  if (connection_ != nullptr && !connection_->disconnected()) {
+    const bool isUp = connection_->connected() && !isDisconnecting_;
+    return isUp ? ClientState::Connected : ClientState::Disconnecting;
+  }
+  switch (connector_->state()) {
+    case Connector::State::Idle: return ClientState::Idle;
+    case Connector::State::Connecting: return ClientState::Connecting;
+    case Connector::State::Waiting: return ClientState::Waiting;
+  }
+  return ClientState::Idle;
+}
+
+RefPtr<ConnectionProfile> ClientCore::makeProfile() const {
+  auto profile = makeRef<ConnectionProfile>(profile_->group);
+  profile->name = profile_->name;
+  profile->options = profile_->options;
+  return profile;
+}
+
+void ClientCore::setConnection(TcpConnectionPtr connection) {
+  isDisconnecting_ = false;
+  const std::lock_guard lock(mutex_);
+  connection_.swap(connection);  // the old one is let go of after the lock is
+}
+
+void ClientCore::establish(SocketHandle socket) {
+  TcpConnectionPtr connection;
+  try {
+    connection =
+        std::make_shared<TcpConnection>(TcpConnection::Init{loop_, socket, lastId_ + 1, profile_});
+    loop_->addResident(connection);
+  } catch (const std::bad_alloc&) {
+    logError("client {}: a new connection was closed: out of memory", profile_->name);
+    loop_->proactor().close(socket);
+    return connector_->startLater();
+  }
+  ++lastId_;
+  profile_->group->add();
+  upSince_ = loop_->now();
+  setConnection(connection);
+  connection->connectEstablished();
+}
+
+void ClientCore::tellFailed(const ConnectFailure& failure) noexcept {
+  logInfo("client {}: cannot connect to {} ({}): {}", profile_->name, failure.address.toString(),
+          failure.reason, failure.error.message());
+  if (!onFailed_ || isEnded_) return;
+  try {
+    onFailed_(failure);
+  } catch (const std::exception& error) {
+    logError("client {}: the connect-failed callback threw: {}", profile_->name, error.what());
+    loop_->proactor().mutableCounters().callbackFailures.add();
+  } catch (...) {
+    logError("client {}: the connect-failed callback threw no std::exception", profile_->name);
+    loop_->proactor().mutableCounters().callbackFailures.add();
+  }
+}
+
+void ClientCore::handleGone() {
+  if (isEnded_ || !forgetClosed()) return;
+  if (std::exchange(isAwaited_, false)) return connector_->start();
+  if (!isWanted_ || !isRetrying_) return;
+  const auto lasted = loop_->now() - upSince_;
+  if (lasted >= connector_->options().backoff.maximum) connector_->resetBackoff();
+  connector_->startLater();
+}
+
+bool ClientCore::forgetClosed() {
+  if (connection_ == nullptr || !connection_->disconnected()) return false;
+  setConnection(nullptr);
+  return true;
+}
+
+}  // namespace gyre
