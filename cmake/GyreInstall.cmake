@@ -25,7 +25,7 @@ if(TARGET gyre_program)
 endif()
 install(FILES "${PROJECT_SOURCE_DIR}/LICENSE" DESTINATION "${CMAKE_INSTALL_DOCDIR}")
 
-# Only a static gyre leaves spdlog and the thread library to the consumer's linker.
+# Only a static gyre leaves spdlog, c-ares and the thread library to the consumer's linker.
 set(gyre_needs_dependencies ON)
 if(BUILD_SHARED_LIBS)
   set(gyre_needs_dependencies OFF)
@@ -42,7 +42,7 @@ install(FILES "${PROJECT_BINARY_DIR}/gyreConfig.cmake"
 set(gyre_pc_requires_private "")
 set(gyre_pc_libs_private "")
 if(NOT BUILD_SHARED_LIBS)
-  set(gyre_pc_requires_private "spdlog")
+  set(gyre_pc_requires_private "spdlog, libcares")
   set(gyre_pc_libs_private "-pthread")
 endif()
 cmake_path(RELATIVE_PATH CMAKE_INSTALL_PREFIX

@@ -59,8 +59,8 @@ void ClientCore::connect() {
   forgetClosed();
   if (connection_ != nullptr) {
     isAwaited_ = state() == ClientState::Disconnecting;
-  } else if (connector_->state() != Connector::State::Connecting) {
-    connector_->resetBackoff();
+  } else {
+    if (connector_->state() == Connector::State::Idle) connector_->resetBackoff();
     connector_->start();
   }
 }
@@ -95,6 +95,7 @@ ClientState ClientCore::state() const {
   }
   switch (connector_->state()) {
     case Connector::State::Idle: return ClientState::Idle;
+    case Connector::State::Resolving: return ClientState::Resolving;
     case Connector::State::Connecting: return ClientState::Connecting;
     case Connector::State::Waiting: return ClientState::Waiting;
   }

@@ -11,6 +11,8 @@ namespace gyre {
 
 Connector::Connector(EventLoop* loop, ConnectTarget target, Callbacks callbacks)
     : loop_(loop),
+      resolver_(target.resolver),
+      name_(std::move(target.name)),
       callbacks_(std::move(callbacks)),
       backoff_(std::make_unique<Backoff>(options_.backoff)),
       addresses_(std::move(target.addresses)) {}
@@ -24,7 +26,7 @@ void Connector::setOptions(const ConnectOptions& options) {
 }
 
 void Connector::start() {
-  if (state_ == State::Connecting) return;
+  if (state_ == State::Resolving || state_ == State::Connecting) return;
   stop();
   beginRound();
 }
@@ -35,6 +37,7 @@ void Connector::startLater() {
 }
 
 void Connector::stop() {
+  if (query_ != ResolveId::None) resolver_->cancel(std::exchange(query_, ResolveId::None));
   if (attempt_ != nullptr) std::exchange(attempt_, nullptr)->cancel();
   if (timer_.isValid()) loop_->cancel(std::exchange(timer_, {}));
   state_ = State::Idle;
@@ -42,7 +45,31 @@ void Connector::stop() {
 
 void Connector::beginRound() {
   next_ = 0;
-  tryNext();
+  if (resolver_ == nullptr) return tryNext();
+  resolve();
+}
+
+void Connector::resolve() {
+  state_ = State::Resolving;
+  const auto done = [weak = weak_from_this()](const ResolveResult& result) {
+    if (const auto self = weak.lock()) self->nameResolved(result);
+  };
+  try {
+    query_ = resolver_->resolve(name_, done);
+  } catch (const std::bad_alloc&) {
+    logError("resolving a name has to wait: out of memory");
+    waitForRound();
+  }
+}
+
+void Connector::nameResolved(const ResolveResult& result) {
+  query_ = ResolveId::None;
+  if (!result.error) {
+    addresses_ = result.addresses;
+    return tryNext();
+  }
+  addresses_.clear();
+  fail({{}, result.error, "the name was not resolved", round_, {}});
 }
 
 void Connector::tryNext() {
@@ -72,7 +99,7 @@ void Connector::attemptEnded(const ConnectResult& result) {
 // Goes on first: the callback may stop or destroy all this.
 void Connector::fail(ConnectFailure failure) {
   const int roundsMax = options_.backoff.attempts;
-  if (failure.error.value() == ECANCELED) {
+  if (failure.error == std::errc::operation_canceled) {
     state_ = State::Idle;  // the loop ends
   } else if (next_ < addresses_.size()) {
     failure.retryAfter = std::chrono::milliseconds::zero();

@@ -1,7 +1,7 @@
 // Connector: tries a server's addresses in turn, round after round, until one is connected.
 //
 // Thread  The loop's.
-// Owns    The attempt or the timer at hand.
+// Owns    The query, the attempt or the timer at hand.
 // Ends    By stop(), or with its last owner: no callback runs after that.
 #pragma once
 
@@ -11,18 +11,22 @@
 
 #include "gyre/loop/EventLoop.h"
 #include "gyre/net/ConnectOptions.h"
+#include "gyre/net/Resolver.h"
 #include "net/Backoff.h"
 #include "net/ConnectAttempt.h"
 
 namespace gyre {
 
+// Addresses, or a name that is resolved anew for each round.
 struct ConnectTarget {
-  std::vector<InetAddress> addresses;
+  std::vector<InetAddress> addresses = {};
+  Resolver* resolver = nullptr;
+  HostPort name = {};
 };
 
 class Connector final : public std::enable_shared_from_this<Connector> {
  public:
-  enum class State : std::uint8_t { Idle, Connecting, Waiting };
+  enum class State : std::uint8_t { Idle, Resolving, Connecting, Waiting };
   struct Callbacks {
     std::function<void(SocketHandle)> onConnected;  // takes over the socket
     ConnectFailedCallback onFailed;
@@ -48,12 +52,16 @@ class Connector final : public std::enable_shared_from_this<Connector> {
 
  private:
   void beginRound();
+  void resolve();
+  void nameResolved(const ResolveResult& result);
   void tryNext();
   void attemptEnded(const ConnectResult& result);
   void fail(ConnectFailure failure);
   std::chrono::milliseconds waitForRound() noexcept;
 
   EventLoop* const loop_;
+  Resolver* const resolver_;  // null when the addresses are given
+  const HostPort name_;
   const Callbacks callbacks_;
   ConnectOptions options_;
   std::unique_ptr<Backoff> backoff_;
@@ -61,6 +69,7 @@ class Connector final : public std::enable_shared_from_this<Connector> {
   std::size_t next_ = 0;  // the first of them not yet tried in this round
   int round_ = 1;         // the one at hand, of those that fail in a row
   State state_ = State::Idle;
+  ResolveId query_ = ResolveId::None;
   std::shared_ptr<ConnectAttempt> attempt_;
   TimerId timer_;
 };

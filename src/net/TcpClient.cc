@@ -7,7 +7,11 @@
 namespace gyre {
 
 TcpClient::TcpClient(EventLoop* loop, const InetAddress& server, std::string name)
-    : core_(ClientCore::make(loop, {{server}}, std::move(name))) {}
+    : core_(ClientCore::make(loop, {.addresses = {server}}, std::move(name))) {}
+
+TcpClient::TcpClient(EventLoop* loop, Resolver* resolver, HostPort server, std::string name)
+    : core_(ClientCore::make(loop, {.resolver = resolver, .name = std::move(server)},
+                             std::move(name))) {}
 
 TcpClient::~TcpClient() {
   core_->loop()->assertInLoopThread();

@@ -15,7 +15,7 @@ SIM_FREE = {"base", "proactor", "loop", "net", "tls", "http", "ws"}
 URING_FOLDER = "src/proactor/uring/"
 KERNEL_NAME = re.compile(r"\b(?:__NR|SYS)_io_uring\w*")
 KERNEL_FOLDERS = ("src/proactor/uring", "bench/floor")
-PRIVATE_LIBRARIES = ("spdlog/", "fmt/", "nlohmann/", "CLI/", "gtest/", "gmock/")
+PRIVATE_LIBRARIES = ("ares", "spdlog/", "fmt/", "nlohmann/", "CLI/", "gtest/", "gmock/")
 
 
 def component_of(name):

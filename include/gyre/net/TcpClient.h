@@ -2,7 +2,7 @@
 //
 // Thread  Methods under "Any thread" post to the loop; the others belong on it.
 // Owns    The connection while it lasts, together with the loop.
-// Borrows The loop.
+// Borrows The loop, and the resolver.
 // Ends    On the loop's thread (CHECKed), in every state, also inside any of its callbacks. A
 //         connection is closed then without waiting for what is unsent, and no callback of this
 //         client runs any more.
@@ -16,6 +16,7 @@
 #include "gyre/net/Callbacks.h"
 #include "gyre/net/ConnectOptions.h"
 #include "gyre/net/ConnectionProfile.h"
+#include "gyre/net/Resolver.h"
 #include "gyre/net/TcpConnection.h"
 
 namespace gyre {
@@ -25,6 +26,9 @@ class ClientCore;
 class GYRE_API TcpClient {
  public:
   TcpClient(EventLoop* loop, const InetAddress& server, std::string name);
+  // Each round resolves the name anew, and tries its addresses in turn until one is connected.
+  // REQUIRES: the resolver is of the same loop and outlives the client.
+  TcpClient(EventLoop* loop, Resolver* resolver, HostPort server, std::string name);
   TcpClient(const TcpClient&) = delete;
   TcpClient& operator=(const TcpClient&) = delete;
   ~TcpClient();

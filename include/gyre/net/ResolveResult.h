@@ -1,0 +1,57 @@
+// ResolveResult: what is asked of a Resolver, and what comes of it.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <system_error>
+#include <vector>
+
+#include "gyre/base/Export.h"
+#include "gyre/base/InetAddress.h"
+
+namespace gyre {
+
+enum class ResolveError : std::uint8_t {
+  NotFound = 1,  // there is no such name, or it has no address
+  BadName,       // it cannot be the name of a host
+  TimedOut,      // no name server answered in time
+  Unreachable,   // no name server can be reached
+  ServerFailed,  // the name server could not or would not say
+  BadAnswer,     // what it said makes no sense
+  OutOfMemory,
+};
+GYRE_API const std::error_category& resolveCategory() noexcept;
+GYRE_API std::error_code make_error_code(ResolveError error) noexcept;
+
+struct HostPort {
+  std::string host;
+  std::uint16_t port = 0;
+};
+
+struct ResolverOptions {
+  // For a whole query, all tries and servers included.
+  std::chrono::milliseconds timeout{10'000};
+  // How long one server is waited for at first, and how often all are asked; then it doubles.
+  std::chrono::milliseconds tryTimeout{2'000};
+  int tries = 3;
+  // Name servers with their ports, instead of those of /etc/resolv.conf.
+  std::vector<InetAddress> servers;
+};
+
+struct ResolveResult {
+  std::error_code error;               // none, or a ResolveError
+  std::vector<InetAddress> addresses;  // to be tried in this order; empty exactly after an error
+};
+
+// On the loop, never inside the user's own call. What it throws is logged and counted.
+using ResolveCallback = std::function<void(const ResolveResult&)>;
+
+// Names a query, for cancelling it.
+enum class ResolveId : std::uint64_t { None };
+
+}  // namespace gyre
+
+template <>
+struct std::is_error_code_enum<gyre::ResolveError> : std::true_type {};

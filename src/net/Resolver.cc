@@ -1,0 +1,21 @@
+#include "gyre/net/Resolver.h"
+
+#include <utility>
+
+#include "net/ResolverCore.h"
+
+namespace gyre {
+Resolver::Resolver(EventLoop* loop, const ResolverOptions& options)
+    : core_(ResolverCore::make(loop, options)) {}
+
+Resolver::~Resolver() { core_->end(); }
+
+ResolveId Resolver::resolve(const HostPort& name, ResolveCallback callback) {
+  return core_->resolve(name, std::move(callback));
+}
+
+void Resolver::cancel(ResolveId query) { core_->cancel(query); }
+
+std::size_t Resolver::pendingCount() const noexcept { return core_->pendingCount(); }
+
+}  // namespace gyre
