@@ -91,8 +91,8 @@ void ResolverCore::answer(std::uint64_t id, ResolveResult result) {
 
 void ResolverCore::settle() {
   if (isLoopEnding_) return end();
-  // A callback may ask, cancel, and end this.
-  for (std::size_t i = 0; i < answered_.size() && channel_ != nullptr; ++i) tell(answered_[i]);
+  // A callback may ask, cancel, and end this: then no query is left to be told.
+  for (std::size_t i = 0; i < answered_.size(); ++i) tell(answered_[i]);
   answered_.clear();
 }
 

@@ -107,15 +107,17 @@ TEST_F(ConnectFailureTest, NoLocalPortLeft) {
   Peer holder = connect();
   bool isSupported = false;
   // The peer holds the only port there is, on the same address to the same server.
-  const ConnectOptions options = fromPort(holder.address().port(), isSupported);
+  const std::uint16_t port = holder.address().port();
+  const ConnectOptions options = fromPort(port, isSupported);
   aim(server().address()).setConnectOptions(options);
   client().connect();
   ASSERT_TRUE(runUntilTold("failed"));
   if (!isSupported) GTEST_SKIP() << "the kernel has no IP_LOCAL_PORT_RANGE (6.3)";
   EXPECT_EQ(failures()[0].error.value(), EADDRNOTAVAIL);
   EXPECT_NE(failures()[0].reason.find("no local port"), std::string_view::npos);
-  // The service is back when the port is.
-  client().stop();
+  holder.reset();
+  EXPECT_TRUE(runUntilTold("up")) << "the port is free again";
+  EXPECT_EQ(client().connection()->localAddress().port(), port);
 }
 
 TEST_F(ConnectFailureTest, ConnectedToOneself_isRefused) {

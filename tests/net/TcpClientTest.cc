@@ -214,6 +214,35 @@ TEST_F(TcpClientTest, Stop_whileWaiting_andConnectAtOnce) {
   EXPECT_EQ(timesTold("failed"), 2U);
 }
 
+TEST_F(TcpClientTest, Stop_whileWaiting_triesNoMore) {
+  ConnectOptions options = quick();
+  options.backoff.initial = options.backoff.maximum = std::chrono::milliseconds(5);
+  aim(refusing()).setConnectOptions(options);
+  client().connect();
+  ASSERT_TRUE(runUntilTold("failed"));
+  client().stop();
+  settle();
+  EXPECT_EQ(timesTold("failed"), 1U);
+}
+
+TEST_F(TcpClientTest, StopOrConnect_insideTheFailedCallback_isObeyed) {
+  ConnectOptions options = quick();
+  options.backoff.initial = options.backoff.maximum = std::chrono::hours(1);
+  aim(refusing()).setConnectOptions(options);
+  onTold = [&](const std::string&) {
+    if (timesTold("failed") < 4) {
+      client().connect();  // without waiting
+    } else {
+      client().stop();
+    }
+  };
+  client().connect();
+  ASSERT_TRUE(runUntilTold("failed", 4));
+  settle();
+  EXPECT_EQ(timesTold("failed"), 4U);
+  EXPECT_EQ(client().state(), ClientState::Idle);
+}
+
 TEST_F(TcpClientTest, Stop_whileConnected_leavesTheConnection) {
   start();
   aimAtServer().enableRetry();
