@@ -49,8 +49,10 @@ std::uint64_t LengthFieldCodec::lengthMax() const noexcept {
 
 std::uint64_t LengthFieldCodec::readLength(const char* field) const noexcept {
   std::uint64_t length = 0;
-  for (int i = 0; i < options_.fieldBytes; ++i) {
-    length |= std::uint64_t{static_cast<unsigned char>(field[i])} << shiftOf(i);
+  const int step = options_.order == ByteOrder::Little ? -1 : 1;
+  const char* byte = step < 0 ? field + options_.fieldBytes - 1 : field;  // the most significant
+  for (int i = 0; i < options_.fieldBytes; ++i, byte += step) {
+    length = length << 8 | static_cast<unsigned char>(*byte);
   }
   return length;
 }
