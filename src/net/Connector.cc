@@ -41,6 +41,7 @@ void Connector::stop() {
   if (attempt_ != nullptr) std::exchange(attempt_, nullptr)->cancel();
   if (timer_.isValid()) loop_->cancel(std::exchange(timer_, {}));
   state_ = State::Idle;
+  round_ = 1;
 }
 
 void Connector::beginRound() {
@@ -64,12 +65,14 @@ void Connector::resolve() {
 
 void Connector::nameResolved(const ResolveResult& result) {
   query_ = ResolveId::None;
-  if (!result.error) {
-    addresses_ = result.addresses;
-    return tryNext();
-  }
   addresses_.clear();
-  fail({{}, result.error, "the name was not resolved", round_, {}});
+  if (result.error) return fail({{}, result.error, "the name was not resolved", round_, {}});
+  try {
+    addresses_ = result.addresses;
+  } catch (const std::bad_alloc&) {
+    return fail({{}, ResolveError::OutOfMemory, explainConnectError(ENOMEM), round_, {}});
+  }
+  tryNext();
 }
 
 void Connector::tryNext() {

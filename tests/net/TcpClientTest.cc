@@ -208,6 +208,7 @@ TEST_F(TcpClientTest, Stop_whileWaiting_andConnectAtOnce) {
   client().connect();
   EXPECT_EQ(client().state(), ClientState::Connecting) << "without waiting";
   ASSERT_TRUE(runUntilTold("failed", 2));
+  EXPECT_EQ(failures()[1].round, 1) << "begun anew";
   client().stop();
   EXPECT_EQ(client().state(), ClientState::Idle);
   settle();
