@@ -1,9 +1,12 @@
 // The end of a client in each of its states, and inside each of its callbacks: nothing is told any
 // more, nothing stays behind (the fixture counts descriptors, the address sanitizer memory).
 #include <cerrno>
+#include <cstdlib>
+#include <random>
 #include <stdexcept>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "support/ClientFixture.h"
 
@@ -140,6 +143,45 @@ TEST_F(ClientEndTest, InsideTheFailedCallback_tellsNothingMore) {
   settle();
   EXPECT_EQ(told().size(), 1U);
   EXPECT_EQ(loop().residentCount(), 0U);
+}
+
+// Any calls in any order, and an end at any moment. GYRE_TEST_SEED replays a run.
+TEST_F(ClientEndTest, AnyCallsInAnyOrder_leaveNothingBehind) {
+  const char* text = std::getenv("GYRE_TEST_SEED");
+  const std::uint64_t seed =
+      text != nullptr ? std::strtoull(text, nullptr, 0) : std::random_device{}();
+  SCOPED_TRACE("GYRE_TEST_SEED=" + std::to_string(seed));
+  std::mt19937_64 random(seed);
+  start();
+  const std::vector<InetAddress> targets = {server().address(), refusing(), silent()};
+  ConnectOptions options = quick();
+  options.timeout = std::chrono::milliseconds(3);
+  const auto call = [&] {
+    if (!hasClient()) return;
+    switch (random() % 8) {
+      case 0: return endClient();
+      case 1: return client().stop();
+      case 2: return client().disconnect();
+      case 3: return client().enableRetry();
+      case 4:
+        if (const TcpConnectionPtr connection = client().connection()) connection->forceClose();
+        return;
+      case 5:
+        if (const TcpConnectionPtr connection = client().connection()) connection->send("hello");
+        return;
+      default: return client().connect();
+    }
+  };
+  onTold = [&](const std::string&) {
+    if (random() % 3 == 0) call();
+  };
+  for (int i = 0; i < 3000; ++i) {
+    if (!hasClient()) aim(targets[random() % targets.size()]).setConnectOptions(options);
+    call();
+    if (random() % 2 == 0) loop().runOnce(kNoWait);
+  }
+  endAndExpectSilence(1);
+  EXPECT_EQ(loop().counters().callbackFailures.get(), 0U);
 }
 
 TEST_F(ClientEndTest, CallbackThatThrows_closesTheConnectionAndIsReplaced) {

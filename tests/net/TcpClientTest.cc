@@ -163,6 +163,51 @@ TEST_F(TcpClientTest, ServerThatDropsAtOnce_isNotHammered) {
   EXPECT_EQ(timesTold("up"), 2U);
 }
 
+TEST_F(TcpClientTest, ServerThatRestarts_hasAllItsClientsBack) {
+  constexpr std::size_t kClients = 200;
+  auto first = std::make_unique<TcpServer>(&loop(), InetAddress::loopback(0), "first");
+  first->setThreadNum(0);
+  first->start();
+  const InetAddress address = first->listenAddress();
+  std::vector<std::unique_ptr<TcpClient>> clients;
+  for (std::size_t i = 0; i < kClients; ++i) {
+    clients.push_back(std::make_unique<TcpClient>(&loop(), address, "one of many"));
+    clients.back()->setConnectOptions(quick());
+    clients.back()->enableRetry();
+    clients.back()->connect();
+  }
+  ASSERT_TRUE(runUntil([&] { return first->connectionCount() == kClients; }));
+  first.reset();
+  settle();
+  EXPECT_NE(clients[0]->state(), ClientState::Connected);
+  TcpServer second(&loop(), address, "second");
+  second.setThreadNum(0);
+  second.start();
+  ASSERT_TRUE(runUntil([&] { return second.connectionCount() == kClients; }));
+  settle();
+  EXPECT_EQ(second.connectionCount(), kClients) << "one each";
+}
+
+TEST_F(TcpClientTest, ServerThatResetsAtOnce_isSurvived) {
+  ConformanceKernelWorld world(nullptr, {});
+  aim(world.acceptingAddress()).enableRetry();
+  client().connect();
+  const auto resetAll = [&] {
+    while (const auto peer = world.takeClient()) peer->reset();
+  };
+  ASSERT_TRUE(runUntil([&] {
+    resetAll();
+    return timesTold("close") >= 20;
+  }));
+  client().stop();
+  ASSERT_TRUE(runUntil([&] {
+    resetAll();
+    return client().connection() == nullptr && client().state() == ClientState::Idle;
+  }));
+  EXPECT_EQ(timesTold("down"), timesTold("up"));
+  EXPECT_EQ(timesTold("close"), timesTold("up"));
+}
+
 TEST_F(TcpClientTest, Connect_insideTheCloseCallback_connectsAgain) {
   start(closing());
   onTold = [&](const std::string& what) {
