@@ -5,8 +5,8 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <system_error>
 
+#include "AddressOption.h"
 #include "Commands.h"
 #include "EngineOption.h"
 #include "gyre/gyre.h"
@@ -62,20 +62,6 @@ void serve(const EchoOptions& options) {
               clientCommand(bound).c_str());
   std::fflush(stdout);
   loop.loop();
-}
-
-// Empty when it is one.
-std::string addressComplaint(const std::string& text) {
-  try {
-    const InetAddress address(text);
-    return "";
-  } catch (const std::system_error& error) {
-    // Without the words around it: "gyre: ", and what the error number means.
-    std::string cause = error.what();
-    cause.erase(0, cause.find('"'));
-    const std::string meaning = ": " + error.code().message();
-    return cause.ends_with(meaning) ? cause.substr(0, cause.size() - meaning.size()) : cause;
-  }
 }
 
 std::optional<int> parseThreads(const std::string& text) {

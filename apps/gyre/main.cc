@@ -1,4 +1,5 @@
-// gyre: shows the library off: an echo server, and a doctor that says what this machine can do.
+// gyre: shows the library off: an echo server, a load generator, and a doctor that says what this
+// machine can do.
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -44,6 +45,7 @@ int run(int argc, char** argv) {
   app.require_subcommand(0, 1);
   int status = 0;
   gyre::addEchoCommand(app, status);
+  gyre::addBenchCommand(app, status);
   gyre::addDoctorCommand(app, status);
   try {
     app.parse(argc, argv);
@@ -54,7 +56,9 @@ int run(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     return rejectUsage(app, error.what());
   }
-  if (app.get_subcommands().empty()) return rejectUsage(app, "a command is needed: echo or doctor");
+  if (app.get_subcommands().empty()) {
+    return rejectUsage(app, "a command is needed: echo, bench or doctor");
+  }
   return status;
 }
 

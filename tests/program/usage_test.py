@@ -16,12 +16,12 @@ class UsageTest(children.ProgramTest):
             self.assertEqual((outcome.out, outcome.log), ("", []))
 
     def test_a_command_is_needed_and_the_line_names_them(self):
-        self.assertUsageError([], "a command is needed", "echo", "doctor")
+        self.assertUsageError([], "a command is needed", "echo", "bench", "doctor")
 
     def test_what_is_unknown_is_named(self):
         for wrong in ("nope", "--nope", "Echo", "two\nlines"):
             self.assertUsageError([wrong], wrong.replace("\n", "?"), "gyre --help")
-        for command in ("echo", "doctor"):
+        for command in ("echo", "bench", "doctor"):
             for wrong in ("nope", "--nope", "-x"):
                 self.assertUsageError([command, wrong], wrong)
         self.assertUsageError(["doctor", "--json=3"], "json", "gyre doctor --help")
@@ -57,7 +57,8 @@ class UsageTest(children.ProgramTest):
 
     def test_help_and_version_are_no_errors(self):
         for args, word in ((["--help"], "doctor"), (["echo", "--help"], "--threads"),
-                           (["doctor", "--help"], "--json"), (["--version"], "0.")):
+                           (["doctor", "--help"], "--json"), (["bench", "--help"], "--rate"),
+                           (["--version"], "0.")):
             with self.subTest(args=args):
                 outcome = children.run(*args, env={"GYRE_ENGINE": "nonsense"})
                 self.assertEqual((outcome.status, outcome.err), (0, ""), outcome)
