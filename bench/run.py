@@ -1,76 +1,121 @@
 #!/usr/bin/env python3
-"""bench/run.py: measures echo servers against each other, one CPU each for server and load.
+"""bench/run.py: measures servers against each other, one CPU each for server and load.
 
-    bench/run.py floor [--rounds 5] [--seconds 3] [--servers a,b] [--workloads 64x50,16kx50]
+    bench/run.py floor      gyre against the hand-written programs
+    bench/run.py peers      … and against servers on other libraries (--quick: about 6 minutes)
+    bench/run.py engines    gyre on io_uring against gyre on epoll
+    bench/run.py loops      one I/O loop against two
+    bench/run.py micro      functors, timers and broadcasts inside a loop
+    bench/run.py all        all of these, and the page
+    bench/run.py page       writes docs/BENCHMARKS.md from what those have left in build/bench/
 
 The servers take turns within each round, so that what disturbs the machine disturbs all of them;
 ratios are paired by round. Every server must pass the correctness checks before it is timed.
 """
 
 import argparse
-import json
 import os
-import platform
+import subprocess
 import sys
 from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 sys.dont_write_bytecode = True  # The source tree stays as it is.
 
-from harness import checks, report  # noqa: E402
+from harness import page, workloads  # noqa: E402
+from harness.campaign import Campaign  # noqa: E402
 from harness.machine import Patience, preferred  # noqa: E402
-from harness.measure import FLOOR_WORKLOADS, Plan, Workload, measure  # noqa: E402
-from harness.servers import BenchError, custom_server, find_program, known_servers  # noqa: E402
+from harness.measure import Plan  # noqa: E402
+from harness.servers import (BenchError, FLOOR_PROGRAMS, PEERS, custom_server,  # noqa: E402
+                             find_program, known_servers)
 
-DEFAULT_BUILD_DIR = Path(__file__).resolve().parent.parent / "build" / "release"
-CURE = "build with ./dev build release"
-DEFAULT_SERVERS = ("gyre", "gyre_epoll", "uring_echo", "epoll_echo")
+ROOT = Path(__file__).resolve().parent.parent
+CURE = "build with ./dev build release, ./dev bench peers builds the others"
+
+
+@dataclass(frozen=True)
+class Preset:
+    help: str
+    servers: tuple
+    workloads: tuple
+    rounds: int
+    seconds: float
+    traced: tuple = ()  # workloads whose system calls are counted
+
+
+PRESETS = {
+    "floor": Preset("gyre against the hand-written programs",
+                    ("gyre", "gyre_epoll", *FLOOR_PROGRAMS), workloads.FLOOR, 5, 3.0),
+    "peers": Preset("gyre against the hand-written programs and servers on other libraries",
+                    ("gyre", "gyre_epoll", *FLOOR_PROGRAMS, *PEERS), workloads.FULL, 5, 3.0,
+                    ("64x50", "64x800", "64x50d16", "16kx50")),
+    "engines": Preset("gyre on io_uring against gyre on epoll",
+                      ("gyre_uring", "gyre_epoll"), workloads.ENGINES, 5, 2.0, workloads.ENGINES),
+    "loops": Preset("gyre with one I/O loop against two, not pinned",
+                    ("gyre_1loop", "gyre_2loops"), workloads.LOOPS, 5, 2.0),
+}
+QUICK = Preset("", PRESETS["peers"].servers, workloads.QUICK, 3, 1.0, ("64x50",))
 
 
 def parse_arguments(argv):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(dest="command", required=True)
-    floor = commands.add_parser("floor", help="gyre against the hand-written programs")
-    floor.add_argument("--rounds", type=int, default=5)
-    floor.add_argument("--seconds", type=float, default=3.0, help="of each measured window")
-    floor.add_argument("--warmup", type=float, default=0.3, help="seconds before each window")
-    floor.add_argument("--servers", help="comma-separated names; default: all that are built")
-    floor.add_argument(
+    for name, preset in PRESETS.items():
+        add_options(commands.add_parser(name, help=preset.help))
+    for name, text in (("micro", "functors, timers and broadcasts inside a loop"),
+                       ("all", "peers, engines, loops, micro and the page")):
+        add_options(commands.add_parser(name, help=text))
+    writer = commands.add_parser("page", help="write docs/BENCHMARKS.md from the results")
+    writer.add_argument("--out", type=Path, default=ROOT / "build" / "bench", metavar="FOLDER")
+    writer.add_argument("--docs", type=Path, default=ROOT / "docs", metavar="FOLDER")
+    return parser.parse_args(argv)
+
+
+def add_options(command):
+    command.add_argument("--quick", action="store_true", help="fewer, shorter windows")
+    command.add_argument("--rounds", type=int, help="at least")
+    command.add_argument("--rounds-max", type=int, metavar="N",
+                         help="while the 95 %% interval of gyre ÷ floor is wider than ±3 %%")
+    command.add_argument("--seconds", type=float, help="of each measured window")
+    command.add_argument("--warmup", type=float, default=0.3, help="seconds before each window")
+    command.add_argument("--servers", help="comma-separated names; default: all that are built")
+    command.add_argument(
         "--server",
         action="append",
         default=[],
         metavar="NAME=COMMAND",
         help="one more server; it must print 'listening on HOST:PORT'",
     )
-    floor.add_argument("--workloads", default=",".join(FLOOR_WORKLOADS))
-    floor.add_argument("--json", metavar="FILE", help="write all samples and the summary")
-    floor.add_argument("--build-dir", type=Path, default=DEFAULT_BUILD_DIR)
-    floor.add_argument("--cpus", default="0,1", help="CPU of the server, CPU of the load")
-    floor.add_argument(
+    command.add_argument("--workloads", help="comma-separated: " + workloads.FORMS)
+    command.add_argument("--out", type=Path, default=ROOT / "build" / "bench", metavar="FOLDER",
+                         help="for COMMAND.json and COMMAND.svg")
+    command.add_argument("--build-dir", type=Path, default=ROOT / "build" / "release")
+    command.add_argument("--cpus", default="0,1", help="CPU of the server, CPU of the load")
+    command.add_argument(
         "--patience",
         type=float,
         default=60.0,
         metavar="SECONDS",
         help="in all, for waiting until the machine is quiet",
     )
-    floor.add_argument(
+    command.add_argument(
         "--preferred",
         action="store_true",
         help="run before other sessions (root), for a machine that does not become quiet",
     )
-    floor.add_argument("--skip-checks", action="store_true", help="time without verifying")
-    return parser.parse_args(argv)
+    command.add_argument("--skip-checks", action="store_true", help="time without verifying")
 
 
-def choose_servers(arguments):
+def choose_servers(arguments, preset):
     known = known_servers(arguments.build_dir)
     for text in arguments.server:
         spec = custom_server(text)
         known[spec.name] = spec
     extra = tuple(text.partition("=")[0] for text in arguments.server)
     if arguments.servers is None:
-        names = [name for name in DEFAULT_SERVERS if name in known] + list(extra)
+        names = [name for name in preset.servers if name in known] + list(extra)
     else:
         names = [name for name in arguments.servers.split(",") if name]
         names += [name for name in extra if name not in names]
@@ -85,16 +130,16 @@ def choose_servers(arguments):
     return [known[name] for name in names]
 
 
-def choose_plan(arguments):
-    load_program = find_program(arguments.build_dir, "load")
+def choose_plan(arguments, preset):
+    load_program = find_program(arguments.build_dir, "gyre")
     if load_program is None:
-        raise BenchError(f"no load client below {arguments.build_dir}; {CURE}")
+        raise BenchError(f"no program gyre below {arguments.build_dir}; {CURE}")
     cpus = tuple(int(cpu) for cpu in arguments.cpus.split(","))
     if len(cpus) != 2 or not set(cpus) <= os.sched_getaffinity(0):
         raise BenchError(f"--cpus wants two CPUs that this process may use, not {arguments.cpus}")
     return Plan(
         load_program=load_program,
-        seconds=arguments.seconds,
+        seconds=arguments.seconds or preset.seconds,
         warmup=arguments.warmup,
         server_cpu=cpus[0],
         load_cpu=cpus[1],
@@ -102,52 +147,58 @@ def choose_plan(arguments):
     )
 
 
-def run_rounds(specs, workloads, plan, rounds):
-    samples = []
-    for number in range(rounds):
-        for workload in workloads:
-            for spec in specs:
-                sample = measure(spec, workload, plan, number)
-                samples.append(sample)
-                print(
-                    f"round {number + 1}/{rounds}  {workload.name:>10}  {spec.name:<12}"
-                    f"  {sample.server_cpu:9.3f} µs  foreign {sample.foreign:.2f}",
-                    file=sys.stderr,
-                )
-    return samples
-
-
-def write_json(path, arguments, samples, rows):
-    document = {
-        "kernel": platform.release(),
-        "rounds": arguments.rounds,
-        "seconds": arguments.seconds,
-        "summary": rows,
-        "samples": [sample.as_dict() for sample in samples],
-    }
-    Path(path).write_text(json.dumps(document, indent=1) + "\n")
-
-
-def run_floor(arguments):
-    specs = choose_servers(arguments)
-    plan = choose_plan(arguments)
-    workloads = [Workload.parse(text) for text in arguments.workloads.split(",") if text]
-    if not arguments.skip_checks:
-        for spec in specs:
-            checks.verify(spec, plan.load_program, plan.server_cpu)
-            print(f"{spec.name}: echoes correctly", file=sys.stderr)
+def run_campaign(arguments):
+    preset = QUICK if arguments.quick else PRESETS[arguments.command]
+    if arguments.quick and arguments.command != "peers":
+        chosen = PRESETS[arguments.command]
+        preset = Preset("", chosen.servers, chosen.workloads, 3, 1.0, chosen.traced)
+    names = arguments.workloads.split(",") if arguments.workloads else preset.workloads
+    rounds = arguments.rounds or preset.rounds
+    campaign = Campaign(
+        name=arguments.command,
+        specs=choose_servers(arguments, preset),
+        workloads=[workloads.Workload.parse(name) for name in names if name],
+        plan=choose_plan(arguments, preset),
+        rounds=rounds,
+        rounds_max=max(rounds, arguments.rounds_max or rounds),
+        traced=preset.traced,
+    )
     with preferred() if arguments.preferred else nullcontext():
-        samples = run_rounds(specs, workloads, plan, arguments.rounds)
-    rows = report.summarize(samples, [spec.name for spec in specs if spec.is_floor])
-    print(report.format_table(rows))
-    if arguments.json:
-        write_json(arguments.json, arguments, samples, rows)
+        campaign.run(with_checks=not arguments.skip_checks)
+    campaign.write(arguments.out)
+
+
+def run_micro(arguments):
+    program = find_program(arguments.build_dir, "micro")
+    if program is None:
+        raise BenchError(f"no program micro below {arguments.build_dir}; {CURE}")
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    with preferred() if arguments.preferred else nullcontext():
+        done = subprocess.run((str(program),), stdout=subprocess.PIPE, text=True, check=False)
+    if done.returncode != 0:
+        raise BenchError(f"micro ended with status {done.returncode}")
+    print(done.stdout, end="")
+    (arguments.out / "micro.json").write_text(done.stdout)
+
+
+def run(arguments):
+    command = arguments.command
+    if command == "page":
+        page.write(arguments.out, arguments.docs)
+    elif command == "micro":
+        run_micro(arguments)
+    elif command == "all":
+        for arguments.command in ("peers", "engines", "loops", "micro"):
+            run(arguments)
+        page.write(arguments.out, ROOT / "docs")
+    else:
+        run_campaign(arguments)
 
 
 def main(argv):
     arguments = parse_arguments(argv)
     try:
-        run_floor(arguments)
+        run(arguments)
     except BenchError as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1

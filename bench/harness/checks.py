@@ -7,6 +7,7 @@ import subprocess
 import threading
 import time
 
+from harness.load import load_command
 from harness.servers import BenchError, Server
 
 DEADLINE = 20.0
@@ -61,9 +62,9 @@ def _connect(server, receive_buffer=0):
 
 def _checked_load(server, load_program, shape):
     connections, size, depth = shape
-    command = [str(load_program), str(server.port), "--check", "--half-close"]
-    command += ["--connections", str(connections), "--size", str(size), "--depth", str(depth)]
-    command += ["--warmup", "0", "--seconds", "0.3"]
+    arguments = ["--check", "--half-close", "--warmup", "0", "--duration", "0.3"]
+    arguments += ["--connections", str(connections), "--size", str(size), "--depth", str(depth)]
+    command = load_command(load_program, server.port, arguments)
     result = subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE, check=False)
     if result.returncode != 0:
         raise BenchError(f"{server.spec.name}: {' '.join(command)}: {result.stderr.strip()}")

@@ -1,6 +1,9 @@
 """The machine around a measurement: how busy it is, and how to be preferred on it."""
 
 import os
+import platform
+import re
+import subprocess
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -47,3 +50,31 @@ def preferred():
         yield
     finally:
         AUTOGROUP.write_text(before)
+
+
+PACKAGES = ("libuv1-dev", "libevent-dev", "libboost1.81-dev", "liburing-dev")
+
+
+def describe():
+    """What a reader must know of where figures come from."""
+    cpu = _first_line(("sh", "-c", "grep -m1 'model name' /proc/cpuinfo")).partition(": ")[2]
+    memory = Path("/proc/meminfo").read_text().split()[1]
+    versions = {"compiler": _first_line(("c++", "--version"))}
+    for package in PACKAGES:
+        versions[package] = _first_line(("dpkg-query", "-Wf", "${Version}", package)) or "missing"
+    return {
+        "cpu": cpu or platform.machine(),
+        "cpus": os.cpu_count(),
+        "memory_gib": round(int(memory) / 2**20),
+        "kernel": re.match(r"[\d.]*", platform.release()).group(),
+        "date": time.strftime("%Y-%m-%d", time.gmtime()),
+        "versions": versions,
+    }
+
+
+def _first_line(command):
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        return ""
+    return done.stdout.partition("\n")[0].strip()

@@ -1,42 +1,18 @@
 """Timed windows: one server and one load, each pinned to a CPU of its own."""
 
-import json
-import os
-import select
+import re
 import subprocess
+import tempfile
 import time
 from dataclasses import asdict, dataclass
 
+from harness.load import LoadProcess
 from harness.machine import DISTURBED, Patience, busy_seconds
-from harness.servers import BenchError, Server
+from harness.servers import Server
 
-GRACE_SECONDS = 15.0
-
-
-@dataclass(frozen=True)
-class Workload:
-    size: int
-    connections: int
-    depth: int = 1
-
-    @property
-    def name(self):
-        unit = f"{self.size // 1024}k" if self.size % 1024 == 0 else str(self.size)
-        return f"{unit}x{self.connections}" + (f"d{self.depth}" if self.depth > 1 else "")
-
-    @staticmethod
-    def parse(text):
-        """From SIZE[k]xCONNECTIONS[dDEPTH], for example 64x50, 16kx50, 64x50d16."""
-        try:
-            size, _, rest = text.lower().partition("x")
-            connections, _, depth = rest.partition("d")
-            factor = 1024 if size.endswith("k") else 1
-            return Workload(int(size.rstrip("k")) * factor, int(connections), int(depth or 1))
-        except ValueError as error:
-            raise BenchError(f"a workload is SIZE[k]xCONNECTIONS[dDEPTH], not {text!r}") from error
-
-
-FLOOR_WORKLOADS = ("64x1", "64x50", "64x800", "64x50d16", "4kx50", "16kx50", "256kx8")
+SETTLE_SECONDS = 2.5  # after which a server has given back what it keeps for a burst
+TRACE_SECONDS = 0.5
+TOTAL_LINE = re.compile(rb"^100\.00\s+\S+\s+(?:\S+\s+)?(\d+)\s+(?:\d+\s+)?total", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -62,6 +38,20 @@ class Sample:
 
 
 @dataclass(frozen=True)
+class MemorySample:
+    """Bytes per connection that a server and the kernel hold."""
+
+    server: str
+    workload: str
+    round: int
+    user: float  # anonymous memory of the server
+    slab: float  # of the kernel, for both ends: the load's too
+
+    def as_dict(self):
+        return asdict(self)
+
+
+@dataclass(frozen=True)
 class Plan:
     load_program: str
     seconds: float
@@ -70,52 +60,17 @@ class Plan:
     load_cpu: int
     patience: Patience
 
-
-class LoadProcess:
-    """The load client, held at both edges of its window. Use as a context manager."""
-
-    def __init__(self, plan, port, workload):
-        command = [str(plan.load_program), str(port), "--sync"]
-        command += ["--connections", str(workload.connections), "--size", str(workload.size)]
-        command += ["--depth", str(workload.depth)]
-        command += ["--seconds", str(plan.seconds), "--warmup", str(plan.warmup)]
-        self._buffer = b""
-        self._deadline = time.monotonic() + plan.seconds + plan.warmup + GRACE_SECONDS
-        self._process = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            preexec_fn=lambda: os.sched_setaffinity(0, {plan.load_cpu}),
+    def load(self, server, workload, seconds, warmup):
+        arguments = [*workload.arguments, "--duration", str(seconds), "--warmup", str(warmup)]
+        return LoadProcess(
+            self.load_program, self.load_cpu, server.port, arguments, seconds + warmup
         )
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self._process.stdin.close()  # Lets the connections close.
-        try:
-            self._process.wait(GRACE_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        self._process.stdout.close()
-
-    def read_line(self):
-        pipe = self._process.stdout
-        while b"\n" not in self._buffer:
-            remaining = self._deadline - time.monotonic()
-            if remaining <= 0 or not select.select([pipe], [], [], remaining)[0]:
-                raise BenchError("the load client did not end in time")
-            chunk = os.read(pipe.fileno(), 65536)
-            if not chunk:
-                raise BenchError("the load client failed; its message is above")
-            self._buffer += chunk
-        line, _, self._buffer = self._buffer.partition(b"\n")
-        return line.decode()
 
 
 def measure(spec, workload, plan, round_number):
     """One window on a freshly started server; again while others disturb it and patience lasts."""
+    if workload.is_memory:
+        return _measure_memory(spec, workload, plan, round_number)
     while True:
         plan.patience.wait_for_quiet()
         sample = _measure_once(spec, workload, plan, round_number)
@@ -125,13 +80,13 @@ def measure(spec, workload, plan, round_number):
 
 
 def _measure_once(spec, workload, plan, round_number):
-    with Server(spec, plan.server_cpu) as server:
-        with LoadProcess(plan, server.port, workload) as load:
-            if load.read_line() != "open":
-                raise BenchError("the load client did not open its window")
+    with Server(spec, plan.server_cpu, workload.mode) as server:
+        with plan.load(server, workload, plan.seconds, plan.warmup) as load:
+            load.await_line("open")
             cost, busy = server.cost(), busy_seconds()
-            result = json.loads(load.read_line())
+            load.await_line("closed")
             cost, busy = server.cost() - cost, busy_seconds() - busy
+            result = load.result()
     messages, seconds = result["messages"], result["seconds"]
     server_cpu = cost.on_cpu_ns / 1000 / messages
     ticks = max(cost.user_ticks + cost.system_ticks, 1)
@@ -146,8 +101,47 @@ def _measure_once(spec, workload, plan, round_number):
         server_user=server_cpu * cost.user_ticks / ticks,
         server_system=server_cpu * cost.system_ticks / ticks,
         load_cpu=result["load_cpu_us"],
-        p50=result["p50_us"],
-        p99=result["p99_us"],
+        p50=result["latency_us"]["p50"],
+        p99=result["latency_us"]["p99"],
         foreign=max(busy - ours, 0) / seconds,
         waiting=cost.waiting_ns / 1e9 / seconds,
     )
+
+
+def _measure_memory(spec, workload, plan, round_number):
+    with Server(spec, plan.server_cpu) as server:
+        user, slab = server.anonymous_bytes(), kernel_slab_bytes()
+        with plan.load(server, workload, 600, 0) as load:
+            load.await_line("open")
+            time.sleep(SETTLE_SECONDS)
+            user, slab = server.anonymous_bytes() - user, kernel_slab_bytes() - slab
+            load.interrupt()
+            load.await_line("closed")
+            load.result()
+    count = workload.connections
+    return MemorySample(spec.name, workload.name, round_number, user / count, slab / count)
+
+
+def kernel_slab_bytes():
+    with open("/proc/meminfo", encoding="ascii") as file:
+        line = next(line for line in file if line.startswith("Slab:"))
+    return int(line.split()[1]) * 1024
+
+
+def system_calls_per_message(spec, workload, plan):
+    """In a window of its own, because strace slows the server down. None without strace."""
+    with Server(spec, plan.server_cpu, workload.mode) as server, \
+            tempfile.NamedTemporaryFile() as out:
+        with plan.load(server, workload, TRACE_SECONDS + 1, 0.2) as load:
+            load.await_line("open")
+            command = ["strace", "-c", "-f", "-o", out.name, "-p", str(server.pid)]
+            try:
+                tracer = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+            except FileNotFoundError:
+                return None
+            load.await_line("closed")
+            tracer.terminate()
+            tracer.wait()
+            messages = load.result()["messages"]
+        match = TOTAL_LINE.search(out.read())
+    return int(match.group(1)) / messages if match else None

@@ -2,6 +2,7 @@
 
 import os
 import re
+import resource
 import shlex
 import signal
 import subprocess
@@ -27,6 +28,14 @@ class ServerSpec:
     name: str
     command: tuple
     is_floor: bool = False
+    is_pinned: bool = True
+    mode_command: tuple = ()  # to which "sink" or "source" is added; empty: only echoes
+
+    def command_for(self, mode):
+        return self.command if mode == "echo" else (*self.mode_command, mode)
+
+    def can(self, mode):
+        return mode == "echo" or bool(self.mode_command)
 
 
 def find_program(build_dir, name):
@@ -39,19 +48,28 @@ def find_program(build_dir, name):
     return max(found, key=lambda path: path.stat().st_mtime, default=None)
 
 
+FLOOR_PROGRAMS = ("uring_echo", "epoll_echo")
+PEERS = ("libuv", "libevent", "asio_epoll", "asio_uring")
+
+
 def known_servers(build_dir):
     """All servers that exist below build_dir, by name."""
     specs = {}
-    gyre = find_program(build_dir, "gyre")
+    gyre, streamer = find_program(build_dir, "gyre"), find_program(build_dir, "peer_gyre")
     if gyre:
         base = (str(gyre), "echo", "--listen", "127.0.0.1:0", "--threads", "0")
-        specs["gyre"] = ServerSpec("gyre", base)
-        specs["gyre_uring"] = ServerSpec("gyre_uring", base + ("--engine", "uring"))
-        specs["gyre_epoll"] = ServerSpec("gyre_epoll", base + ("--engine", "epoll"))
-    for name in ("uring_echo", "epoll_echo"):
-        program = find_program(build_dir, name)
-        if program:
+        for name, engine in (("gyre", "auto"), ("gyre_uring", "uring"), ("gyre_epoll", "epoll")):
+            modes = ("env", f"GYRE_ENGINE={engine}", str(streamer), "0") if streamer else ()
+            specs[name] = ServerSpec(name, (*base, "--engine", engine), mode_command=modes)
+        for name, threads in (("gyre_1loop", "1"), ("gyre_2loops", "2")):
+            specs[name] = ServerSpec(name, (*base, "--threads", threads), is_pinned=False)
+    for name in FLOOR_PROGRAMS:
+        if program := find_program(build_dir, name):
             specs[name] = ServerSpec(name, (str(program), "0"), is_floor=True)
+    for name in PEERS:
+        if program := find_program(build_dir, f"peer_{name}"):
+            command = (str(program), "0")
+            specs[name] = ServerSpec(name, command, mode_command=command)
     return specs
 
 
@@ -69,9 +87,10 @@ def custom_server(text):
 class Server:
     """A running server, pinned to one CPU. Use as a context manager."""
 
-    def __init__(self, spec, cpu):
+    def __init__(self, spec, cpu, mode="echo"):
         self.spec = spec
         self._cpu = cpu
+        self._command = spec.command_for(mode)
         self._process = None
         self._output = tempfile.TemporaryFile()  # A pipe would fill up and block the server.
         self.port = 0
@@ -83,11 +102,11 @@ class Server:
     def __enter__(self):
         try:
             self._process = subprocess.Popen(
-                self.spec.command,
+                self._command,
                 stdin=subprocess.DEVNULL,
                 stdout=self._output,
                 stderr=subprocess.STDOUT,
-                preexec_fn=lambda: os.sched_setaffinity(0, {self._cpu}),
+                preexec_fn=self._prepare,
             )
         except OSError as error:
             raise BenchError(f"{self.spec.name} does not start: {error}") from error
@@ -128,8 +147,18 @@ class Server:
     def descriptors(self):
         return len(os.listdir(f"/proc/{self.pid}/fd"))
 
+    def anonymous_bytes(self):
+        text = Path(f"/proc/{self.pid}/status").read_text()
+        return int(re.search(r"RssAnon:\s+(\d+) kB", text).group(1)) * 1024
+
     def cost(self):
         return Cost.read(self.pid)
+
+    def _prepare(self):
+        if self.spec.is_pinned:
+            os.sched_setaffinity(0, {self._cpu})
+        hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
     def _read_port(self, deadline):
         output = b""

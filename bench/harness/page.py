@@ -1,0 +1,233 @@
+"""docs/BENCHMARKS.md, from the results of the campaigns: no figure in it is typed by hand."""
+
+import json
+import shutil
+from statistics import median
+
+from harness.machine import DISTURBED
+from harness.servers import BenchError
+from harness.workloads import Workload
+
+CAMPAIGNS = ("peers", "engines", "loops", "micro")
+HEAD = """# Benchmarks
+
+`./dev bench page` has written this page from what `./dev bench peers`, `engines`, `loops` and
+`micro` left in `build/bench/`. Server and load have a CPU of their own on loopback; server CPU is
+`schedstat`'s, all of the process and of the kernel on its behalf. The servers take turns within a
+round, so ratios are those of windows that lie next to each other; the interval is the 95 %
+interval of their geometric mean. Every server has to pass the checks of `bench/harness/checks.py`
+(each byte, half-close, resets, stalls) before it is timed. Latency is that of a closed loop that
+keeps the server busy: it says how long the queue is, not how fast an idle server answers.
+"""
+
+
+def write(results, docs):
+    """Writes DOCS/BENCHMARKS.md and its pictures."""
+    documents = {name: _load(results / f"{name}.json") for name in CAMPAIGNS}
+    if not any(documents.values()):
+        raise BenchError(f"no results in {results}: run ./dev bench peers first")
+    parts = [HEAD]
+    if documents["peers"]:
+        parts += _peers(documents["peers"])
+        picture = results / "peers.svg"
+        if picture.exists():
+            shutil.copy(picture, docs / "benchmarks.svg")
+            parts.append("![Server CPU per message, as a multiple of the best hand-written"
+                         " program's](benchmarks.svg)\n")
+    if documents["engines"]:
+        parts += _engines(documents["engines"])
+    if documents["loops"]:
+        parts += _loops(documents["loops"])
+    if documents["micro"]:
+        parts += _micro(documents["micro"])
+    (docs / "BENCHMARKS.md").write_text("\n".join(parts))
+    print(f"wrote {docs / 'BENCHMARKS.md'}")
+
+
+def _load(path):
+    return json.loads(path.read_text()) if path.exists() else None
+
+
+def _table(head, rows):
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    lines += ["| " + " | ".join(row) + " |" for row in rows]
+    return "\n".join(lines) + "\n"
+
+
+def _number(value, digits=3):
+    """With that many digits that count."""
+    if value is None:
+        return "–"
+    decimals = max(0, digits - len(str(int(abs(value)))) if abs(value) >= 1 else digits)
+    return f"{value:.{decimals}f}"
+
+
+def _ratio(ratio):
+    if not ratio:
+        return "–"
+    width = ratio["half_width"]
+    if width is None or ratio["ratio"] == 1:
+        return f"{ratio['ratio']:.3f}"
+    return f"{ratio['ratio']:.3f} ±{100 * width:.1f} %" if width < 1 else "lost in noise"
+
+
+def _machine(document):
+    machine = document["machine"]
+    versions = "; ".join(f"{name} {version}" for name, version in machine["versions"].items())
+    return (f"{machine['date']}, {machine['cpus']} CPUs ({machine['cpu']}), "
+            f"{machine['memory_gib']} GiB, Linux {machine['kernel']}. {versions}.\n")
+
+
+def _noise(document):
+    windows = [s for s in document["samples"] if "foreign" in s]
+    if not windows:
+        return ""
+    disturbed = sum(s["foreign"] >= DISTURBED for s in windows)
+    return (f"Noise: {len(windows)} windows of {document['seconds']:g} s; in {disturbed} of them "
+            f"others used more than {DISTURBED:.0%} of a CPU (median "
+            f"{median(s['foreign'] for s in windows):.2f} CPU, most "
+            f"{max(s['foreign'] for s in windows):.2f}). Where most windows are disturbed, "
+            "absolute times are too high and only the ratios mean something.\n")
+
+
+def _echo_rows(document):
+    return [row for row in document["summary"] if Workload.parse(row["workload"]).kind == "echo"]
+
+
+def _columns(rows):
+    workloads = list(dict.fromkeys(row["workload"] for row in rows))
+    servers = list(dict.fromkeys(row["server"] for row in rows))
+    return workloads, servers, {(row["workload"], row["server"]): row for row in rows}
+
+
+def _peers(document):
+    rows = _echo_rows(document)
+    workloads, servers, at = _columns(rows)
+    cell = lambda w, s, text: text(at[w, s]) if (w, s) in at else "–"  # noqa: E731
+    parts = [_machine(document), _noise(document), "## Server CPU per message\n"]
+    parts.append("Echo; `64x50d16` is 64 B on 50 connections, 16 messages deep. Microseconds, "
+                 "median (minimum).\n")
+    parts.append(_table(["", *servers], [
+        [f"`{w}`", *(cell(w, s, lambda r: f"{_number(r['cpu_median_us'])} "
+                          f"({_number(r['cpu_min_us'])})") for s in servers)]
+        for w in workloads]))
+    parts.append("Ratio to the better of the two hand-written programs of `bench/floor/`.\n")
+    parts.append(_table(["", *servers], [
+        [f"`{w}`", *(cell(w, s, lambda r: _ratio(r["to_floor"])) for s in servers)]
+        for w in workloads]))
+    parts.append(_verdict(document, at, workloads))
+    parts.append("User-space share of that CPU (from 10 ms ticks), and p50 / p99 in µs.\n")
+    parts.append(_table(["", *servers], [
+        [f"`{w}`", *(cell(w, s, lambda r: f"{_user_share(r):.0%}, {r['p50_us']:.0f} / "
+                          f"{r['p99_us']:.0f}") for s in servers)]
+        for w in workloads]))
+    return parts + _system_calls(document) + _streams(document) + _connects(document) + \
+        _memory(document)
+
+
+def _user_share(row):
+    return row["user_median_us"] / max(row["user_median_us"] + row["system_median_us"], 1e-9)
+
+
+def _verdict(document, at, workloads):
+    """The upper bounds for the reference, one line."""
+    bounds = []
+    for workload in workloads:
+        ratio = at[workload, document["reference"]]["to_floor"]
+        if ratio and ratio["upper"]:
+            bounds.append(f"`{workload}` {ratio['upper']:.3f}")
+    return f"95 % upper bound of {document['reference']} ÷ floor: {', '.join(bounds)}.\n"
+
+
+def _system_calls(document):
+    calls = {(c["workload"], c["server"]): c["per_message"] for c in document["system_calls"]}
+    if not calls:
+        return []
+    workloads = list(dict.fromkeys(workload for workload, _ in calls))
+    servers = list(dict.fromkeys(server for _, server in calls))
+    return ["## System calls per message\n",
+            "Counted in windows of their own with strace attached, which slows every call down and "
+            "so makes batches larger than at full speed.\n",
+            _table(["", *servers], [[f"`{w}`", *(_number(calls.get((w, s)), 2) for s in servers)]
+                                    for w in workloads])]
+
+
+def _of_kind(document, *kinds):
+    return [row for row in document["summary"]
+            if Workload.parse(row["workload"]).kind in kinds]
+
+
+def _streams(document):
+    rows = _of_kind(document, "sink", "source")
+    if not rows:
+        return []
+    lines = [[f"`{row['workload']}`", row["server"],
+              f"{Workload.parse(row['workload']).size / row['cpu_median_us'] / 1000:.2f}",
+              _ratio(row["to_reference"])] for row in rows]
+    return ["## One-way streams\n",
+            "`sink` receives, `source` sends. GB for each second of server CPU; the ratio is that "
+            "of CPU per byte.\n",
+            _table(["", "server", "GB/s per core", f"CPU ÷ {document['reference']}"], lines)]
+
+
+def _connects(document):
+    rows = _of_kind(document, "connect")
+    if not rows:
+        return []
+    lines = [[row["server"], _number(row["cpu_median_us"]), f"{row['messages_per_second']:.0f}",
+              _ratio(row["to_floor"])] for row in rows]
+    return ["## Connect, one request, close\n",
+            _table(["server", "CPU µs each", "per second", "÷ floor"], lines)]
+
+
+def _memory(document):
+    if not document["memory"]:
+        return []
+    rows = {(row["workload"], row["server"]): row for row in document["memory"]}
+    workloads, servers, _ = _columns(document["memory"])
+    text = lambda row: (f"{row['user_bytes']:.0f} / {row['slab_bytes']:.0f}"  # noqa: E731
+                        if row else "–")
+    return ["## Memory per idle connection\n",
+            "Bytes: anonymous memory of the server / kernel slab of both ends (of the whole "
+            "machine, so what others do shows in it). `touched`: after one 4 KiB message on each, "
+            "2.5 s later.\n",
+            _table(["", *servers], [[f"`{w}`", *(text(rows.get((w, s))) for s in servers)]
+                                    for w in workloads])]
+
+
+def _engines(document):
+    workloads, servers, at = _columns(document["summary"])
+    calls = {(c["workload"], c["server"]): c["per_message"] for c in document["system_calls"]}
+    lines, wins = [], []
+    for workload in workloads:
+        uring, epoll = (at[workload, server] for server in servers[:2])
+        ratio = epoll["to_reference"]
+        if ratio["ratio"] * (1 + (ratio["half_width"] or 0)) < 1:
+            wins.append(f"`{workload}` ({1 - ratio['ratio']:.0%} less CPU)")
+        pair = lambda key, form: f"{form(uring[key])} / {form(epoll[key])}"  # noqa: E731
+        lines.append([f"`{workload}`", pair("cpu_median_us", _number), _ratio(ratio),
+                      " / ".join(_number(calls.get((workload, s)), 2) for s in servers[:2]),
+                      pair("p50_us", "{:.0f}".format), pair("p99_us", "{:.0f}".format)])
+    verdict = ", ".join(wins) if wins else "nowhere beyond the interval"
+    return ["## The two engines of gyre\n", _noise(document),
+            "io_uring / epoll in each cell.\n",
+            _table(["", "CPU µs per message", "epoll ÷ io_uring", "system calls per message",
+                    "p50 µs", "p99 µs"], lines),
+            f"Where epoll wins: {verdict}.\n"]
+
+
+def _loops(document):
+    lines = [[f"`{row['workload']}`", row["server"], _number(row["cpu_median_us"]),
+              f"{row['messages_per_second']:.0f}", _ratio(row["to_reference"])]
+             for row in document["summary"]]
+    return ["## Two I/O loops against one\n",
+            "The server is not pinned here and shares both CPUs with the load, so this shows what "
+            "a second loop costs, not what it gains with CPUs to spare.\n",
+            _table(["", "server", "CPU µs per message", "messages/s", "CPU ÷ one loop"], lines)]
+
+
+def _micro(document):
+    lines = [[one["what"], f"{one['nanoseconds']:.0f}", f"{1e9 / one['nanoseconds']:,.0f}"]
+             for one in document["results"]]
+    return ["## Inside the loop\n", "The best of a few runs of `bench/micro`.\n",
+            _table(["", "ns each", "per second"], lines)]
