@@ -96,9 +96,8 @@ def add_options(command):
     command.add_argument(
         "--patience",
         type=float,
-        default=60.0,
         metavar="SECONDS",
-        help="in all, for waiting until the machine is quiet",
+        help="in all, for waiting until the machine is quiet (default: 60, 15 for --quick)",
     )
     command.add_argument(
         "--preferred",
@@ -137,13 +136,16 @@ def choose_plan(arguments, preset):
     cpus = tuple(int(cpu) for cpu in arguments.cpus.split(","))
     if len(cpus) != 2 or not set(cpus) <= os.sched_getaffinity(0):
         raise BenchError(f"--cpus wants two CPUs that this process may use, not {arguments.cpus}")
+    patience = arguments.patience
+    if patience is None:
+        patience = 15.0 if arguments.quick else 60.0
     return Plan(
         load_program=load_program,
         seconds=arguments.seconds or preset.seconds,
         warmup=arguments.warmup,
         server_cpu=cpus[0],
         load_cpu=cpus[1],
-        patience=Patience(arguments.patience),
+        patience=Patience(patience),
     )
 
 

@@ -9,6 +9,8 @@ from harness.measure import measure, system_calls_per_message
 
 PRECISE = 0.03  # half the 95 % interval of gyre ÷ floor, as a share
 
+MEMORY_ROUNDS = 3
+
 
 @dataclass
 class Campaign:
@@ -66,7 +68,7 @@ class Campaign:
 
     def _wants_round(self, workload, number):
         if workload.is_memory:
-            return number == 0
+            return number < min(self.rounds, MEMORY_ROUNDS)
         if number < self.rounds:
             return True
         own = [sample for sample in self.samples if sample.workload == workload.name]

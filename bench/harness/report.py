@@ -114,7 +114,7 @@ COLUMNS = (
     ("cpu µs", lambda row: f"{row['cpu_median_us']:.3f}"),
     ("min", lambda row: f"{row['cpu_min_us']:.3f}"),
     ("÷ floor", lambda row: _ratio_text(row["to_floor"])),
-    ("÷ gyre", lambda row: _ratio_text(row["to_reference"])),
+    ("÷ first", lambda row: _ratio_text(row["to_reference"])),
     ("user", lambda row: f"{row['user_median_us']:.2f}"),
     ("system", lambda row: f"{row['system_median_us']:.2f}"),
     ("load µs", lambda row: f"{row['load_cpu_median_us']:.3f}"),

@@ -109,6 +109,7 @@ class Server:
                 preexec_fn=self._prepare,
             )
         except OSError as error:
+            self._output.close()
             raise BenchError(f"{self.spec.name} does not start: {error}") from error
         try:
             self.port = self._read_port(time.monotonic() + START_SECONDS)
