@@ -1,5 +1,6 @@
 #include "BenchLedger.h"
 
+#include <algorithm>
 #include <chrono>
 #include <ctime>
 #include <system_error>
@@ -29,13 +30,23 @@ void BenchLedger::closeWindow(TimePoint now) noexcept {
   tally_.cpuSeconds = threadCpuSeconds() - cpuAtOpen_;
 }
 
-// The threads take turns too.
+double BenchLedger::ratePerSecond() const noexcept {
+  return plan_.rate * static_cast<double>(share_.connections) /
+         static_cast<double>(plan_.connections);
+}
+
+double BenchLedger::phase() const noexcept {
+  return static_cast<double>(share_.thread) / static_cast<double>(plan_.threads);
+}
+
 TimePoint BenchLedger::slotTime(std::uint64_t slot) const noexcept {
-  const double share =
-      static_cast<double>(share_.connections) / static_cast<double>(plan_.connections);
-  const double phase = static_cast<double>(share_.thread) / static_cast<double>(plan_.threads);
-  const double seconds = (static_cast<double>(slot) + phase) / (plan_.rate * share);
+  const double seconds = (static_cast<double>(slot) + phase()) / ratePerSecond();
   return started_ + std::chrono::duration_cast<Duration>(std::chrono::duration<double>(seconds));
+}
+
+std::uint64_t BenchLedger::slotsUntil(TimePoint time) const noexcept {
+  const double seconds = std::chrono::duration<double>(time - started_).count();
+  return static_cast<std::uint64_t>(std::max(0.0, seconds * ratePerSecond() - phase()));
 }
 
 // An open loop counts what was due within the window, whenever it came to an end.

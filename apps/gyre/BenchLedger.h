@@ -41,6 +41,8 @@ class BenchLedger {
 
   // Open loop: when a message is due. The slots are the messages of all connections, in turn.
   TimePoint slotTime(std::uint64_t slot) const noexcept;
+  // How many slots are due by then.
+  std::uint64_t slotsUntil(TimePoint time) const noexcept;
   TimePoint dueTime(std::size_t connection, std::uint64_t message) const noexcept {
     return slotTime(message * share_.connections + connection);
   }
@@ -50,6 +52,10 @@ class BenchLedger {
   void countFault(BenchFault fault, int error, std::uint64_t times);
 
  private:
+  double ratePerSecond() const noexcept;
+  // The threads take turns: by which part of a slot this one is late.
+  double phase() const noexcept;
+
   const BenchPlan& plan_;
   const BenchPayload& payload_;
   const BenchShare share_;

@@ -99,7 +99,7 @@ class BenchModesTest(BenchTest):
         order = [latency[name] for name in ("min", "p50", "p90", "p99", "p99.9", "p99.99", "max")]
         self.assertEqual(order, sorted(order))
         self.assertGreater(order[0], 0)
-        self.assertLessEqual(latency["max"], 1e6 * report["seconds"])
+        self.assertLessEqual(latency["max"], 2e6 * report["seconds"])
 
     def test_a_checked_closed_loop_counts_what_fits_together(self):
         for options in ((), ("--depth", "16"), ("--threads", "2"), ("--half-close",),
@@ -115,7 +115,7 @@ class BenchModesTest(BenchTest):
                 self.assertLessEqual(abs(report["bytes_sent"] - bytes_done), owed)
                 # Little's law: messages on their way are rate times latency.
                 on_their_way = report["messages_per_second"] * report["latency_us"]["mean"] / 1e6
-                self.assertLess(abs(on_their_way / (10 * report["depth"]) - 1), 0.3)
+                self.assertLess(abs(on_their_way / (10 * report["depth"]) - 1), 0.7)
                 self.assertStops(server)
 
     def test_an_open_loop_sends_at_its_rate_on_all_threads_together(self):
@@ -126,6 +126,15 @@ class BenchModesTest(BenchTest):
                 self.assertConsistent(report)
                 self.assertEqual((report["mode"], report["rate"]), ("open", 2000))
                 self.assertLess(abs(report["messages"] - 2000 * report["seconds"]), 20)
+
+    def test_a_rate_out_of_reach_ends_in_time_and_is_an_error(self):
+        with Server("--threads", "1") as server:
+            outcome, report = self.bench(server.address, "--rate", "1000000000", "--duration",
+                                         "0.2", status=FAILED)
+            self.assertGreater(report["errors"]["unanswered"], 1_000_000)
+            self.assertFails(outcome, FAILED, "unanswered")
+            self.assertLess(report["seconds"], 5)
+            self.assertServes(server)
 
     def test_each_request_has_a_connection_when_asked(self):
         with Server("--threads", "1") as server:
