@@ -68,7 +68,7 @@ class Campaign:
 
     def _wants_round(self, workload, number):
         if workload.is_memory:
-            return number < min(self.rounds, MEMORY_ROUNDS)
+            return number < max(1, min(self.rounds // 2, MEMORY_ROUNDS))
         if number < self.rounds:
             return True
         own = [sample for sample in self.samples if sample.workload == workload.name]

@@ -42,6 +42,8 @@ def write(results, docs):
         parts += _micro(documents["micro"])
     (docs / "BENCHMARKS.md").write_text("\n".join(parts))
     print(f"wrote {docs / 'BENCHMARKS.md'}")
+    if documents["peers"]:
+        print(f"for README.md:\n\n{_short(documents['peers'])}")
 
 
 def _load(path):
@@ -116,6 +118,7 @@ def _peers(document):
         [f"`{w}`", *(cell(w, s, lambda r: _ratio(r["to_floor"])) for s in servers)]
         for w in workloads]))
     parts.append(_verdict(document, at, workloads))
+    parts.append(_load_share(document, at, workloads))
     parts.append("User-space share of that CPU (from 10 ms ticks), and p50 / p99 in µs.\n")
     parts.append(_table(["", *servers], [
         [f"`{w}`", *(cell(w, s, lambda r: f"{_user_share(r):.0%}, {r['p50_us']:.0f} / "
@@ -137,6 +140,22 @@ def _verdict(document, at, workloads):
         if ratio and ratio["upper"]:
             bounds.append(f"`{workload}` {ratio['upper']:.3f}")
     return f"95 % upper bound of {document['reference']} ÷ floor: {', '.join(bounds)}.\n"
+
+
+def _load_share(document, at, workloads):
+    """Whether the load was ever the bottleneck."""
+    shares = [at[w, document["reference"]] for w in workloads]
+    shares = [row["load_cpu_median_us"] / row["cpu_median_us"] for row in shares]
+    return (f"The load (`gyre bench`) used {min(shares):.2f} to {max(shares):.2f} times the CPU of "
+            f"{document['reference']} per message.\n")
+
+
+def _short(document):
+    """The table for README.md."""
+    rows = [row for row in _echo_rows(document) if row["server"] != "gyre_epoll"]
+    workloads, servers, at = _columns(rows)
+    return "CPU µs per message\n\n" + _table(["", *servers], [
+        [f"`{w}`", *(_number(at[w, s]["cpu_median_us"]) for s in servers)] for w in workloads])
 
 
 def _system_calls(document):
