@@ -42,7 +42,7 @@ install(FILES "${PROJECT_BINARY_DIR}/gyreConfig.cmake"
 set(gyre_pc_requires_private "")
 set(gyre_pc_libs_private "")
 if(NOT BUILD_SHARED_LIBS)
-  set(gyre_pc_requires_private "spdlog, libcares")
+  set(gyre_pc_requires_private "spdlog, libcares, libsystemd")
   set(gyre_pc_libs_private "-pthread")
 endif()
 cmake_path(RELATIVE_PATH CMAKE_INSTALL_PREFIX

@@ -1,16 +1,18 @@
 // gyre echo: sends back whatever it receives.
 #include <charconv>
+#include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "AddressOption.h"
 #include "Commands.h"
 #include "EngineOption.h"
 #include "gyre/gyre.h"
-#include "gyre/loop/SignalWatcher.h"
 
 namespace gyre {
 namespace {
@@ -22,6 +24,7 @@ struct EchoOptions {
   std::string listen = "127.0.0.1:7007";
   std::optional<int> threads;
   std::optional<Engine> engine;
+  double drainSeconds = 0;
 };
 
 std::string clientCommand(const InetAddress& bound) {
@@ -35,6 +38,7 @@ void holdSignals() {
   ::sigemptyset(&signals);
   ::sigaddset(&signals, SIGINT);
   ::sigaddset(&signals, SIGTERM);
+  ::sigaddset(&signals, SIGUSR2);
   ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
 }
 
@@ -44,9 +48,11 @@ void serve(const EchoOptions& options) {
   ProactorOptions engine = proactorOptions(options.engine);
   if (options.threads) engine.ringsPlanned = static_cast<std::uint32_t>(*options.threads) + 1;
   EventLoop loop(engine);
-  SignalWatcher::watch(&loop, {SIGINT, SIGTERM}, [&loop](int) { loop.quit(); });
-
-  TcpServer server(&loop, address, "echo");
+  const std::chrono::duration<double> drainTime(options.drainSeconds);
+  ServiceRunner service(&loop, {std::chrono::duration_cast<std::chrono::milliseconds>(drainTime)});
+  std::vector<UniqueFd> inherited = service.takeListeners();
+  TcpServer server(&loop, inherited.empty() ? address : InetAddress(), "echo");
+  for (UniqueFd& listener : inherited) server.addListener(std::move(listener));
   if (options.threads) server.setThreadNum(*options.threads);
   ConnectionOptions connections;
   connections.outputLimit = kOutputLimit;
@@ -61,7 +67,8 @@ void serve(const EchoOptions& options) {
               loop.proactor().name().data(), server.pool().getAllLoops().size(),
               clientCommand(bound).c_str());
   std::fflush(stdout);
-  loop.loop();
+  service.add(&server);
+  service.run();
 }
 
 std::optional<int> parseThreads(const std::string& text) {
@@ -97,6 +104,14 @@ void addEchoCommand(CLI::App& app, int& status) {
           "I/O threads; 0: all on the main loop (default: one per CPU)")
       ->check(threadsComplaint)
       ->type_name("N")
+      ->take_last();
+  command
+      ->add_option("--drain", options->drainSeconds,
+                   "seconds that connections may go on after SIGTERM or SIGINT; a second one stops "
+                   "at once")
+      ->check(CLI::Range(0.0, 86400.0))
+      ->type_name("SECONDS")
+      ->capture_default_str()
       ->take_last();
   addEngineOption(*command, options->engine);
   command->callback([options, &status] {

@@ -1,6 +1,8 @@
 #include "gyre/loop/SignalWatcher.h"
 
+#include <cerrno>
 #include <csignal>
+#include <cstring>
 #include <exception>
 #include <system_error>
 #include <utility>
@@ -17,7 +19,12 @@ std::shared_ptr<SignalWatcher> SignalWatcher::watch(EventLoop* loop,
   for (const int signal : signals) ::sigaddset(&set, signal);
   ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
   const int fd = ::signalfd(-1, &set, SFD_CLOEXEC);
-  if (fd < 0) throw std::system_error(errno, std::generic_category(), "cannot watch signals");
+  if (fd < 0) {
+    const bool isFull = errno == EMFILE || errno == ENFILE;
+    throw std::system_error(
+        errno, std::generic_category(),
+        isFull ? "cannot watch signals (raise RLIMIT_NOFILE: ulimit -n)" : "cannot watch signals");
+  }
   const SocketHandle handle = loop->proactor().adopt(fd);
   auto watcher = std::make_shared<SignalWatcher>(loop, handle, std::move(callback));
   loop->addResident(watcher);
@@ -32,15 +39,20 @@ SignalWatcher::SignalWatcher(EventLoop* loop, SocketHandle signals, Callback cal
       callback_(std::move(callback)),
       read_(&SignalWatcher::handleRead) {}
 
+void SignalWatcher::end(int error) {
+  if (error != ECANCELED) {
+    logError("signals are no longer watched, and stay blocked: {}", std::strerror(error));
+  }
+  loop_->proactor().close(handle_);
+  loop_->removeResident(*this);
+}
+
 void SignalWatcher::beginClose() { loop_->proactor().cancel(read_); }
 
 void SignalWatcher::handleRead(IoContext& context, const IoResult& result) {
   SignalWatcher& self = ownerOf<&SignalWatcher::read_>(context);
   Proactor& proactor = self.loop_->proactor();
-  if (result.error != 0 || result.bytes != sizeof self.info_) {
-    proactor.close(self.handle_);
-    return self.loop_->removeResident(self);
-  }
+  if (result.error != 0 || result.bytes != sizeof self.info_) return self.end(result.error);
   const auto signal = static_cast<int>(self.info_.ssi_signo);
   proactor.read(self.read_, self.handle_,
                 {reinterpret_cast<char*>(&self.info_), sizeof self.info_});

@@ -21,9 +21,12 @@ ClientCore::~ClientCore() = default;
 void ClientCore::prepare(ConnectTarget target, std::string name) {
   const auto weak = weak_from_this();
   // A group of at most one: it tells when that has gone, whatever profile it has by then.
-  auto group = makeRef<ConnectionGroup>(loop_->mailbox(), [weak] {
+  ConnectionGroup::Hooks hooks;
+  hooks.onEmpty = [weak] {
     if (const auto self = weak.lock()) self->handleGone();
-  });
+  };
+  auto group = makeRef<ConnectionGroup>(loop_->mailbox(), std::move(hooks));
+  group->setLoops({loop_});
   group->closeDoor();
   profile_ = makeRef<ConnectionProfile>(group);
   profile_->name = std::move(name);
@@ -127,7 +130,7 @@ void ClientCore::establish(SocketHandle socket) {
     return connector_->startLater();
   }
   ++lastId_;
-  profile_->group->add();
+  profile_->group->add(0);
   upSince_ = loop_->now();
   setConnection(connection);
   connection->connectEstablished();

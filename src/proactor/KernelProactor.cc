@@ -4,7 +4,6 @@
 #include <netinet/tcp.h>
 #include <sys/eventfd.h>
 #include <sys/random.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -104,10 +103,11 @@ SocketHandle KernelProactor::socket(int family) noexcept {
 
 SocketHandle KernelProactor::adopt(int fd) noexcept {
   if (fd < 0) return SocketHandle::failed(EBADF);
-  // Whoever opened it had an engine of another kind, or none.
-  const int flags = ::fcntl(fd, F_GETFL);
-  struct stat status {};
-  if (flags >= 0 && ::fstat(fd, &status) == 0 && S_ISSOCK(status.st_mode)) {
+  // A listener may come from an engine of another kind, or from none.
+  int listens = 0;
+  socklen_t size = sizeof listens;
+  if (::getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) == 0 && listens != 0) {
+    const int flags = ::fcntl(fd, F_GETFL);
     ::fcntl(fd, F_SETFL, (flags & ~O_NONBLOCK) | (socketFlags() & O_NONBLOCK));
   }
   return SocketHandle(fd);

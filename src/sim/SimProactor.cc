@@ -140,6 +140,7 @@ void SimProactor::run(TimePoint deadline) {
   deadline_ = deadline;
   runsAgain_ = false;
   if (mustWait) scheduler_.waitFor(*this, deadline);
+  wokenAt_ = now();
   // A wake() from here on, also from a handler, is for the next run.
   runsAgain_ = woken_.exchange(false);
   kernel_.takeUpAgain();

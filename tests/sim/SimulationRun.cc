@@ -77,7 +77,7 @@ SimulationSettings SimulationRun::drawSettings(SimRandom& random, const SimOptio
     settings.options.outputPolicy = OutputPolicy::Report;
   }
   settings.options.inputLimit = random.between(5, 12) * 1024;  // more than a frame
-  settings.options.lingerTime = std::chrono::milliseconds(random.between(1, 3000));
+  settings.options.timeouts.close = std::chrono::milliseconds(random.between(1, 3000));
   settings.options.lingerBytes = random.below(100'000);
   return settings;
 }

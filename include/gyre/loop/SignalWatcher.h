@@ -29,6 +29,7 @@ class GYRE_API SignalWatcher final : public LoopResident {
   void beginClose() override;
 
  private:
+  void end(int error);
   static void handleRead(IoContext& context, const IoResult& result);
 
   EventLoop* const loop_;
