@@ -1,6 +1,8 @@
 // Names to addresses, against a name server of the test's own.
 #include <algorithm>
+#include <cstdlib>
 #include <optional>
+#include <random>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -291,6 +293,46 @@ TEST_F(ResolverTest, CallbackThatThrows_isCounted) {
   ask("192.0.2.7");
   ASSERT_TRUE(runUntilResults(1));
   EXPECT_EQ(loop().counters().callbackFailures.get(), 1U);
+}
+
+// Any calls in any order, and an end at any moment. GYRE_TEST_SEED replays a run.
+TEST_F(ResolverTest, AnyCallsInAnyOrder_answerOnceOrNever) {
+  const char* text = std::getenv("GYRE_TEST_SEED");
+  const std::uint64_t seed =
+      text != nullptr ? std::strtoull(text, nullptr, 0) : std::random_device{}();
+  SCOPED_TRACE("GYRE_TEST_SEED=" + std::to_string(seed));
+  std::mt19937_64 random(seed);
+  ResolverOptions quick = options();
+  quick.tryTimeout = milliseconds(2);
+  quick.timeout = milliseconds(5);
+  server().answer("a.test", {.ipv4 = {"192.0.2.1"}, .ipv6 = {"2001:db8::1"}});
+  server().answer("large.test", {.kind = Kind::Truncated, .ipv4 = {"192.0.2.1"}});
+  server().answer("silent.test", {.kind = Kind::Silence});
+  server().answer("garbage.test", {.kind = Kind::Garbage});
+  const Texts names = {"a.test",  "large.test", "silent.test", "garbage.test",
+                       "no.test", "192.0.2.9",  "localhost",   "*"};
+  std::vector<int> timesTold(3000);
+  std::vector<bool> isCancelled(timesTold.size());
+  std::vector<ResolveId> ids(timesTold.size());
+  for (std::size_t i = 0; i < timesTold.size(); ++i) {
+    if (random() % 100 == 0) make(quick);  // the one before ends
+    ids[i] = resolver().resolve({names[random() % names.size()], 80}, [&, i](const auto&) {
+      EXPECT_FALSE(isCancelled[i]);
+      ++timesTold[i];
+    });
+    if (random() % 4 == 0) {
+      resolver().cancel(ids[i]);
+      isCancelled[i] = true;
+    }
+    if (random() % 3 == 0) server().serve();
+    if (random() % 2 == 0) loop().runOnce(kNoWait);
+  }
+  ASSERT_TRUE(runUntil([&] {
+    server().serve();
+    return resolver().pendingCount() == 0;
+  }));
+  EXPECT_LE(*std::max_element(timesTold.begin(), timesTold.end()), 1);
+  EXPECT_GT(std::count(timesTold.begin(), timesTold.end(), 1), 100);
 }
 
 TEST_F(ResolverTest, WaitingForAnAnswer_doesNotSpin) {
