@@ -9,16 +9,19 @@ namespace gyre {
 
 char* BlockPool::acquire() noexcept {
   if (free_.empty() && !grow()) return nullptr;
+  if (freeCount_ == 0) freeCount_ = kChunkBlocks;
   char* block = free_.back();
   free_.pop_back();
-  cold_ = std::min(cold_, free_.size());
-  fewestFree_ = std::min(fewestFree_, free_.size());
+  --freeCount_;
+  cold_ = std::min(cold_, freeCount_);
+  fewestFree_ = std::min(fewestFree_, freeCount_);
   ++inUse_;
   return block;
 }
 
 void BlockPool::release(char* block) noexcept {
   --inUse_;
+  ++freeCount_;
 #ifdef GYRE_QUARANTINE
   ::mprotect(block, kBlockSize, PROT_NONE);
   quarantine_.push_back(block);
@@ -34,10 +37,11 @@ void BlockPool::release(char* block) noexcept {
 void BlockPool::makeFree(char* block) noexcept { free_.push_back(block); }
 
 void BlockPool::trim() noexcept {
-  const std::size_t unneeded = std::min(fewestFree_, free_.size());
-  const std::size_t target = unneeded > kKeep ? unneeded - kKeep : 0;
-  for (; cold_ < target; ++cold_) ::madvise(free_[cold_], kBlockSize, MADV_DONTNEED);
-  fewestFree_ = free_.size();
+  const std::size_t target = fewestFree_ > kKeep ? fewestFree_ - kKeep : 0;
+  for (; cold_ < target; ++cold_) {
+    if (cold_ < free_.size()) ::madvise(free_[cold_], kBlockSize, MADV_DONTNEED);
+  }
+  fewestFree_ = freeCount_;
 }
 
 bool BlockPool::grow() noexcept {

@@ -31,7 +31,7 @@ class BlockPool {
   void releaseSmall(void* small) noexcept { small_.release(static_cast<Small*>(small)); }
 
   // True while trim() may have something to give back: to be called about twice a second then.
-  bool hasSurplus() const noexcept { return free_.size() > cold_ + kKeep; }
+  bool hasSurplus() const noexcept { return freeCount_ > cold_ + kKeep; }
   // Gives the pages of those blocks back that nobody has needed since the last call.
   void trim() noexcept;
   std::size_t blocksInUse() const noexcept { return inUse_; }
@@ -50,6 +50,8 @@ class BlockPool {
   BlockList<Small> small_;
   std::vector<MappedMemory> chunks_;
   std::vector<char*> free_;  // a stack; the first cold_ have no pages
+  // Free ones, as if none were in quarantine: a loop wakes at the same times in every build.
+  std::size_t freeCount_ = 0;
   std::size_t cold_ = 0;
   std::size_t fewestFree_ = 0;  // since the last trim
   std::size_t inUse_ = 0;
