@@ -137,6 +137,7 @@ bool SimScheduler::enter(const SimEngine& engine) {
 }
 
 void SimScheduler::waitFor(const SimEngine& engine, TimePoint deadline) {
+  countStep();  // also of a loop that nobody steps but its owner
   const Running running(loopOf(engine));
   while (!engine.isReady()) {
     const TimePoint wake = std::min(engine.wakeTime(), deadline);

@@ -133,6 +133,14 @@ TEST_F(SimChecksTest, Run_waitsForEver_isCaught) {
   EXPECT_DEATH(engine().run(kForever), "a loop waits for ever");
 }
 
+TEST_F(SimChecksTest, Run_againAndAgainAtOneInstant_isCaught) {
+  EXPECT_DEATH(
+      {
+        for (;;) engine().run(kNoWait);
+      },
+      "something spins");
+}
+
 TEST_F(SimChecksTest, Loop_spins_isCaught) {
   const auto spinning = network().makeProactor("spinning");
   EXPECT_DEATH(
