@@ -18,7 +18,7 @@ def draw_ratios(rows, path):
     workloads = list(dict.fromkeys(row["workload"] for row in rows))
     servers = list(dict.fromkeys(row["server"] for row in rows))
     ratios = {(row["workload"], row["server"]): row[key]["ratio"] for row in rows}
-    lines = ["workload " + " ".join(servers)]
+    lines = []
     for workload in workloads:
         values = [ratios.get((workload, server)) for server in servers]
         cells = ["?" if value is None else f"{min(value, CEILING):.3f}" for value in values]
@@ -29,7 +29,7 @@ def draw_ratios(rows, path):
         for index, server in enumerate(servers, 2)
     )
     script = "\n".join((
-        "set terminal svg size 960,420 font 'sans-serif,12' background '#ffffff'",
+        "set terminal svg size 960,440 font 'sans-serif,12' background '#ffffff'",
         f"set output '{path}'",
         "$rows << END", *lines, "END",
         "set datafile missing '?'",
@@ -37,7 +37,7 @@ def draw_ratios(rows, path):
         "set style fill solid 1.0 noborder", "set boxwidth 0.9",
         f"set title 'Server CPU per message; 1 = {unit}'",
         f"set yrange [0:{CEILING}]", "set grid ytics", "set key outside right top",
-        "set xtics nomirror", "set ytics nomirror",
+        "set xtics nomirror rotate by -20", "set ytics nomirror",
         f"plot {bars}",
     ))
     try:
