@@ -13,17 +13,19 @@ def function_of(lines, head="void f()"):
 
 
 class SizesTest(RuleTest):
-    def test_limits_are_400_and_500_in_tests(self):
+    def test_limits_are_400_and_500_in_tests_and_99_in_examples(self):
         self.write("src/net/A.cc", "int a;\n" * 400)
         self.write("tests/net/ATest.cc", "int a;\n" * 500)
+        self.write("examples/a.cc", "int a;\n" * 99)
         self.assertQuiet("sizes")
 
     def test_one_line_more_bites(self):
         self.write("src/net/A.cc", "int a;\n" * 401)
         self.write("tests/net/ATest.cc", "int a;\n" * 501)
         self.write("bench/run.py", "a = 1\n" * 401)
+        self.write("examples/a.cc", "int a;\n" * 100)
         self.assertBites("sizes", "src/net/A.cc:401", "tests/net/ATest.cc:501",
-                         "bench/run.py:401")
+                         "bench/run.py:401", "examples/a.cc:100")
 
 
 class ColumnsTest(RuleTest):

@@ -7,6 +7,7 @@ from functions import find_functions
 
 FILE_LINES_MAX = 400
 TEST_FILE_LINES_MAX = 500
+EXAMPLE_LINES_MAX = 99  # an example is read in one go
 FUNCTION_LINES_MAX = 70
 COLUMNS_MAX = 100
 FORBIDDEN_FOLDERS = {"utils", "util", "common", "helpers", "misc"}
@@ -33,10 +34,16 @@ def check_format(tree, clang_format):
             yield f"clang-format failed: {result.stderr.strip()}"
 
 
+def _lines_max(file):
+    if file.is_in("examples"):
+        return EXAMPLE_LINES_MAX
+    return TEST_FILE_LINES_MAX if file.is_in("tests") else FILE_LINES_MAX
+
+
 def check_sizes(tree):
     for file in tree.files:
         if file.path.suffix in (".h", ".cc", ".py"):
-            limit = TEST_FILE_LINES_MAX if file.is_in("tests") else FILE_LINES_MAX
+            limit = _lines_max(file)
             if len(file.lines) > limit:
                 yield (f"{file.name}:{limit + 1}: the file has {len(file.lines)} lines, at most "
                        f"{limit}: split it by responsibility")
