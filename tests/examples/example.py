@@ -16,7 +16,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "program"))
 from children import PATIENCE, Outcome, connect, receive_all, receive_exactly  # noqa: E402
 
 FOLDER = pathlib.Path(os.environ.get("GYRE_EXAMPLES", ""))
-ANY_PORT = "127.0.0.1:0"
+LOOPBACK = "127.0.0.1"
+ANY_PORT = f"{LOOPBACK}:0"
 LISTENING = "listening on "
 
 
@@ -128,8 +129,8 @@ class ExampleTest(unittest.TestCase):
 def closed_port():
     """An address where nobody listens, kept as long as the socket is."""
     holder = socket.socket()
-    holder.bind(("127.0.0.1", 0))
-    return holder, f"127.0.0.1:{holder.getsockname()[1]}"
+    holder.bind((LOOPBACK, 0))
+    return holder, f"{LOOPBACK}:{holder.getsockname()[1]}"
 
 
 def main():
