@@ -45,25 +45,26 @@ void setTunnelCallbacks(Ends& ends) {
     if (const auto other = otherEnd(end)) other->startRead();
   });
   ends.setHalfCloseCallback([](const gyre::TcpConnectionPtr& end) {
-    if (const auto other = otherEnd(end)) other->shutdownWrite();
+    if (const auto other = otherEnd(end)) return other->shutdownWrite();
+    end->shutdown();
   });
   ends.setCloseCallback([](const gyre::TcpConnectionPtr& end) {
     if (const auto other = otherEnd(end)) other->shutdown();
   });
 }
 
-// Connects to the target, on the loop of `front`, which is not read meanwhile. Then onOpen(true)
-// may say something to it, and the tunnel is open; after onOpen(false) `front` is closed.
-inline void openTunnel(const gyre::TcpConnectionPtr& front, const gyre::InetAddress& target,
+// Connects a client that was made on the loop of `front`, which is not read meanwhile. Then
+// onOpen(true) may say something to it, and the tunnel is open; after onOpen(false) it is closed.
+inline void openTunnel(const gyre::TcpConnectionPtr& front,
+                       const std::shared_ptr<gyre::TcpClient>& client,
                        std::function<void(bool)> onOpen) {
-  auto client = std::make_shared<gyre::TcpClient>(front->loop(), target, "tunnel");
   front->stopRead();
   front->setContext(Tunnel{nullptr, client});
   setTunnelCallbacks(*client);
   gyre::ConnectOptions options;
   options.backoff.attempts = 1;
   client->setConnectOptions(options);
-  // Without owning anything: its context keeps `front` as long as the client lives.
+  // Without owning anything: its context keeps the client for as long as `front` lives.
   const std::weak_ptr<gyre::TcpConnection> weakFront = front;
   const std::weak_ptr<gyre::TcpClient> weakClient = client;
   client->setConnectionCallback([=](const gyre::TcpConnectionPtr& back) {
@@ -74,7 +75,8 @@ inline void openTunnel(const gyre::TcpConnectionPtr& front, const gyre::InetAddr
     onOpen(true);
     end->startRead();
   });
-  client->setConnectFailedCallback([=](const gyre::ConnectFailure&) {
+  client->setConnectFailedCallback([=](const gyre::ConnectFailure& failure) {
+    if (failure.retryAfter) return;  // another address of the name is tried
     onOpen(false);
     if (const auto end = weakFront.lock()) end->shutdown();
   });

@@ -15,8 +15,10 @@ void serve(example::Arguments& arguments) {
   options.readOnEstablish = false;  // nothing is read before there is somebody to send it to
   server.setConnectionOptions(options);
   example::setTunnelCallbacks(server);
-  server.setConnectionCallback([target](const gyre::TcpConnectionPtr& client) {
-    if (client->connected()) example::openTunnel(client, target, [](bool) {});
+  server.setConnectionCallback([target](const gyre::TcpConnectionPtr& front) {
+    if (!front->connected()) return;
+    const auto client = std::make_shared<gyre::TcpClient>(front->loop(), target, "relay");
+    example::openTunnel(front, client, [](bool) {});
   });
   server.start();
   example::announce(server);

@@ -93,7 +93,8 @@ class DaytimeTest(example.ExampleTest):
 
 class StartAndEndTest(example.ExampleTest):
     SERVERS = {"echo": (), "discard": (), "chargen": (), "daytime": (), "chat": (), "hub": (),
-               "file_transfer": (__file__,), "pingpong_server": (), "relay": (ANY_PORT,)}
+               "file_transfer": (__file__,), "pingpong_server": (), "relay": (ANY_PORT,),
+               "socks4a": ()}
 
     def test_each_ends_in_good_order_on_sigint_with_clients_connected(self):
         for name, args in self.SERVERS.items():
