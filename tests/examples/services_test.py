@@ -94,7 +94,7 @@ class DaytimeTest(example.ExampleTest):
 class StartAndEndTest(example.ExampleTest):
     SERVERS = {"echo": (), "discard": (), "chargen": (), "daytime": (), "chat": (), "hub": (),
                "file_transfer": (__file__,), "pingpong_server": (), "relay": (ANY_PORT,),
-               "socks4a": ()}
+               "socks4a": (), "idle": (), "max_connections": ()}
 
     def test_each_ends_in_good_order_on_sigint_with_clients_connected(self):
         for name, args in self.SERVERS.items():
