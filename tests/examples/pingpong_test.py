@@ -1,9 +1,11 @@
 """pingpong: the client counts what the server returned."""
 
 import re
+import socket
+import threading
 
 import example
-from example import ANY_PORT
+from example import ANY_PORT, LOOPBACK
 
 USAGE, SETUP = 2, 1
 
@@ -23,6 +25,24 @@ class PingPongTest(example.ExampleTest):
             self.assertGreater(messages, 10)
             self.assertAlmostEqual(float(line[3]), messages * size / 2**20, delta=0.2)
         self.assertStops(server)
+
+    def test_it_counts_what_came_back(self):
+        listener = self.keep(socket.create_server((LOOPBACK, 0)))
+        port, size, returned = listener.getsockname()[1], 1000, []
+
+        def echo():
+            peer, _ = listener.accept()
+            with peer:
+                while data := peer.recv(65536):
+                    peer.sendall(data)
+                    returned.append(len(data))
+
+        server = threading.Thread(target=echo)
+        server.start()
+        outcome = example.run("pingpong_client", f"{LOOPBACK}:{port}", "1", str(size), "1")
+        server.join()
+        counted = float(outcome.out.split()[4]) * 2**20  # of about one second
+        self.assertTrue(0.3 < counted / sum(returned) < 1.5, (counted, sum(returned)))
 
     def test_where_nobody_listens_it_says_so_and_fails(self):
         holder, address = example.closed_port()
