@@ -174,7 +174,6 @@ void EventLoop::runOnce(TimePoint deadline) {
   runTimers();
   settleDirty();
   trimBlocks();
-  noteLag();
   isDispatching_ = true;
   proactor_->run(waitDeadline(deadline));
   isDispatching_ = false;
@@ -212,7 +211,7 @@ void EventLoop::takeArrivedTimers() {
 void EventLoop::runTimers() {
   // Judged by a time before which all that came has been dispatched: who was stopped for a while
   // finds the bytes that came meanwhile first.
-  if (wheel_ != nullptr) wheel_->advance(proactor_->wokenAt());
+  if (wheel_ != nullptr) wheel_->advance(proactor_->caughtUpAt());
   takeArrivedTimers();
   if (timers_->size() == 0) return;
   timers_->runDue(now(), [this](Functor& callback) {
@@ -256,15 +255,6 @@ TimePoint EventLoop::waitDeadline(TimePoint deadline) const noexcept {
   if (hasWork || quit_.load(std::memory_order_acquire)) return kNoWait;
   const TimePoint timeoutDue = wheel_ == nullptr ? kForever : wheel_->nextDue();
   return std::min({deadline, timers_->nextDue(), timeoutDue, trimDue_});
-}
-
-void EventLoop::noteLag() noexcept {
-  const TimePoint woken = proactor_->wokenAt();
-  if (woken == TimePoint()) return;
-  LoopCounters& counters = proactor_->mutableCounters();
-  const auto busy = static_cast<std::uint64_t>(std::max((now() - woken).count(), Duration::rep{0}));
-  counters.busy.add(busy);
-  counters.lagMax.raiseTo(busy);
 }
 
 // By the clock of the kernel's last tick: it costs 5 ns. A callback has run since the loop woke, or

@@ -68,6 +68,20 @@ void KernelProactor::endSleep() noexcept {
   if (std::exchange(slept_, false) && before == Wake::Woken) counters_.wakeups.add();
 }
 
+void KernelProactor::noteBusy() noexcept {
+  if (wokenAt_ == TimePoint()) return;
+  const auto busy = static_cast<std::uint64_t>((now() - wokenAt_).count());
+  counters_.busy.add(busy);
+  counters_.lagMax.raiseTo(busy);
+}
+
+void KernelProactor::endRun(bool isBehind) noexcept {
+  constexpr int kRunsBehindMax = 100;
+  if (isBehind && ++runsBehind_ < kRunsBehindMax) return;
+  runsBehind_ = 0;
+  caughtUpAt_ = wokenAt_;
+}
+
 TimePoint KernelProactor::now() const noexcept { return std::chrono::steady_clock::now(); }
 
 std::uint64_t KernelProactor::random() noexcept {

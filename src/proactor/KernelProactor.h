@@ -43,6 +43,10 @@ class KernelProactor : public Proactor {
   // endSleep() a wake() writes the eventfd, once.
   bool beginSleep() noexcept;
   void endSleep() noexcept;
+  // The run is about to wait: books how long it has not.
+  void noteBusy() noexcept;
+  // The run is over. Behind: something that had come was left for the next one.
+  void endRun(bool isBehind) noexcept;
   int wakeFd() const noexcept { return wakeFd_.get(); }
 
   // Books an operation on its socket. False when the table cannot grow: ENOMEM.
@@ -63,6 +67,7 @@ class KernelProactor : public Proactor {
   UniqueFd wakeFd_;
   std::atomic<Wake> wake_{Wake::Running};
   bool slept_ = false;                // from beginSleep() to endSleep()
+  int runsBehind_ = 0;                // in a row
   std::vector<SocketState> sockets_;  // by descriptor
 };
 

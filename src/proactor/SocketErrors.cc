@@ -10,7 +10,7 @@ const char* listenCure(int error, const InetAddress& address) {
   switch (error) {
     case EADDRINUSE:
       return address.isUnix()
-                 ? "another process listens there, or it is no socket: choose another path"
+                 ? "another process listens there, or it is no socket: remove it, or choose another"
                  : "another process listens there: stop it, or choose another port";
     case EACCES:
       if (address.isUnix()) return "no permission in that directory";

@@ -145,6 +145,7 @@ void SimProactor::run(TimePoint deadline) {
   runsAgain_ = woken_.exchange(false);
   kernel_.takeUpAgain();
   dispatch();
+  caughtUpAt_ = wokenAt_;
   running_ = false;
 }
 

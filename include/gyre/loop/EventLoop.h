@@ -124,7 +124,6 @@ class GYRE_API EventLoop {
   void trimBlocks();
   void invoke(Functor& functor, const char* what) noexcept;
   void noteReturn(const char* what, std::uint64_t number) noexcept;
-  void noteLag() noexcept;
   TimePoint waitDeadline(TimePoint deadline) const noexcept;
   void drainResidents();
   void finishFunctors();

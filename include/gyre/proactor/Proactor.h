@@ -122,9 +122,11 @@ class GYRE_API Proactor {
   // --- Loop thread: direct calls
 
   virtual TimePoint now() const noexcept = 0;
-  // When the latest run() came back from its wait: all that had come by then was dispatched after
-  // it. Costs nothing.
+  // When the latest run() came back from its wait. Costs nothing.
   TimePoint wokenAt() const noexcept { return wokenAt_; }
+  // All that had come by then has been dispatched: that of the latest run() which left nothing
+  // behind for want of buffers or of time, or of the latest when a hundred have.
+  TimePoint caughtUpAt() const noexcept { return caughtUpAt_; }
   virtual std::uint64_t random() noexcept = 0;
 
   // Binds and listens. Throws std::system_error naming the address, the cause and the cure.
@@ -152,7 +154,9 @@ class GYRE_API Proactor {
  protected:
   LoopCounters counters_;
   std::size_t operationsInFlight_ = 0;
-  TimePoint wokenAt_{};  // written by each engine after each wait
+  // Written by each engine after each wait, and after each run().
+  TimePoint wokenAt_{};
+  TimePoint caughtUpAt_{};
 };
 
 // Makes the engine that `options.engine` names, on this thread. Throws std::system_error naming the

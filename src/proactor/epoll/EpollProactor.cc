@@ -173,6 +173,7 @@ void EpollProactor::run(TimePoint deadline) {
   } else {
     waitPassedOver_ = true;
   }
+  endRun(watches_.hasWork());
   running_ = false;
 }
 
@@ -205,6 +206,7 @@ void EpollProactor::resumeAccepts(TimePoint time) noexcept {
 
 void EpollProactor::wait(TimePoint deadline) {
   deadline = std::min(deadline, pausedAccepts_.deadline());
+  noteBusy();
   const bool sleeps = deadline != kNoWait && beginSleep();
   counters_.enters.add();
   const std::size_t count = set_.wait(events_, sleeps ? deadline : kNoWait);

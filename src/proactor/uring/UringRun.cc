@@ -10,6 +10,7 @@ void UringProactor::run(TimePoint deadline) {
   running_ = true;
   waitForCompletions(prepare() ? kNoWait : deadline);
   dispatch();
+  endRun(!starved_.isEmpty() || !sated_.isEmpty() || !backlog_.empty() || ring_.hasCompletions());
   running_ = false;
 }
 
@@ -75,6 +76,7 @@ bool UringProactor::mustNotWait() const noexcept {
 
 void UringProactor::waitForCompletions(TimePoint deadline) {
   deadline = std::min({deadline, pausedAccepts_.deadline(), bulk_.sweepDue()});
+  noteBusy();
   const bool sleeps = deadline != kNoWait && !mustNotWait() && beginSleep();
   int result = 0;
   do {
