@@ -198,13 +198,14 @@ void SimulationRun::expectOrderly(const SimulationLedger& ledger) {
 }
 
 // Beyond its limit a queue grows by what was taken from the kernel before reading paused: the
-// receive buffers, when the kernel looks at the cancel at once. An echo of a full input has both.
+// receive buffers, once more those that came back before the cancel was submitted, when the kernel
+// looks at it at once. An echo of a full input has both.
 void SimulationRun::expectBounded(const SimulationLedger& ledger) {
   const SimOptions& network = network_.options();
   const ConnectionOptions& options = server_.settings().options;
   if (network_.statistics()[SimFault::CancelDelayed] > 0) return;
   const std::size_t taken = (network.receiveBuffers + 1) * network.receiveBufferSize;
-  EXPECT_LE(ledger.inputMax, options.inputLimit + taken);
+  EXPECT_LE(ledger.inputMax, options.inputLimit + 2 * taken);
   if (ledger.inputMax > options.inputLimit) ++coverage_.inputsHeldBack;
   if (options.outputPolicy != OutputPolicy::PauseReading || ledger.conduct.isMuch()) return;
   if (server_.settings().protocol == SimulationProtocol::Broadcast) return;
