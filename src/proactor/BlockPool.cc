@@ -9,7 +9,8 @@ namespace gyre {
 
 char* BlockPool::acquire() noexcept {
   if (free_.empty() && !grow()) return nullptr;
-  if (freeCount_ == 0) freeCount_ = kChunkBlocks;
+  // Those of a new chunk have never had pages.
+  if (freeCount_ == 0) freeCount_ = cold_ = kChunkBlocks;
   char* block = free_.back();
   free_.pop_back();
   --freeCount_;

@@ -63,6 +63,7 @@ TEST_F(StatsTest, SlowCallback_isReportedWithItsConnection) {
   }});
   const Peer other = connect();
   EXPECT_TRUE(echoes());
+  settle();
   const ServerStats stats = server()->stats();
   EXPECT_EQ(stats.loops[0].slowCallbacks, 1U);
   EXPECT_GE(stats.loops[0].longestCallback, milliseconds(70));

@@ -78,9 +78,7 @@ TEST_F(BlockPoolQuarantineTest, Quarantine_isLimited_blocksComeBackUsable) {
 // and in no other.
 TEST_F(BlockPoolQuarantineTest, HasSurplus_saysWhatItSaysWithoutQuarantine) {
   pool_.release(pool_.acquire());
-  EXPECT_TRUE(pool_.hasSurplus());
-  for (int i = 0; i < 3; ++i) pool_.trim();
-  EXPECT_FALSE(pool_.hasSurplus());
+  EXPECT_FALSE(pool_.hasSurplus()) << "a new chunk has no pages yet";
   for (int i = 0; i < 300; ++i) {
     pool_.release(pool_.acquire());
     ASSERT_FALSE(pool_.hasSurplus()) << "after " << i;
