@@ -12,7 +12,6 @@
 #include <system_error>
 
 #include "gyre/gyre.h"
-#include "gyre/loop/SignalWatcher.h"
 
 namespace example {
 

@@ -8,8 +8,7 @@
 #include <functional>
 #include <memory>
 
-#include "gyre/net/TcpClient.h"
-#include "gyre/net/TcpServer.h"
+#include "gyre/gyre.h"
 
 namespace example {
 

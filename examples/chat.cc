@@ -7,8 +7,6 @@
 #include <set>
 
 #include "Example.h"
-#include "gyre/net/FrameReader.h"
-#include "gyre/net/LengthFieldCodec.h"
 
 namespace {
 

@@ -14,8 +14,6 @@
 #include <shared_mutex>
 
 #include "Example.h"
-#include "gyre/net/FrameReader.h"
-#include "gyre/net/LineCodec.h"
 
 namespace {
 

@@ -5,7 +5,6 @@
 #include <vector>
 
 #include "Example.h"
-#include "gyre/net/TcpClient.h"
 
 namespace {
 

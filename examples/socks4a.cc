@@ -4,11 +4,10 @@
 // which
 //          stands for a name: the name, 0.
 // Answer   0, 90 (connected) or 91 (not), 6 bytes without meaning.
-#include <optional>
+#include <chrono>
 
 #include "Example.h"
 #include "Tunnel.h"
-#include "gyre/net/Resolver.h"
 
 namespace {
 
@@ -72,6 +71,9 @@ void serve(example::Arguments& arguments) {
   gyre::TcpServer server(&loop, address, "socks4a");
   server.setThreadNum(0);  // a resolver belongs to one loop: here to the only one
   const auto resolver = std::make_shared<gyre::Resolver>(&loop);
+  gyre::ConnectionOptions options;
+  options.timeouts.firstByte = std::chrono::seconds(10);  // who asks for nothing does not stay
+  server.setConnectionOptions(options);
   example::setTunnelCallbacks(server);
   server.setMessageCallback([resolver](const gyre::TcpConnectionPtr& front, gyre::Buffer& in) {
     if (!example::forward(front, in)) handleRequest(front, in, resolver);
