@@ -116,7 +116,8 @@ class MultiProcessEchoTest(example.ExampleTest):
         self.assertStops(self.parent, signal.SIGINT)
 
     def test_children_do_not_outlive_a_parent_that_is_killed(self):
-        self.parent.end_by(signal.SIGKILL)
+        self.parent.process.kill()
+        self.parent.process.wait()  # its output stays open while a child lives
         await_that(lambda: not any(map(self.belongs, self.seen)), "the end of all children")
 
     def test_an_address_in_use_is_said_with_the_cause(self):
