@@ -26,13 +26,14 @@ function(gyre_test_support)
 endfunction()
 
 # gyre_test(<floor> [PROGRAM] [SOURCES file...] [LABELS label...] [LIBRARIES target...]
-#           [TIMEOUT seconds] [LONG_TIMEOUT seconds] [VARIANTS "prefix:NAME=value NAME=value"...])
+#           [TIMEOUT seconds] [LONG_TIMEOUT seconds] [VARIANTS "prefix:NAME=value NAME=value"...]
+#           [LONG_VARIANTS ...])
 #
 # Makes gyre_<floor>_test of tests/<floor>/*.cc; nothing if there are none. Each variant runs the
 # same tests once more as <prefix>.<test>, in the given environment; in the sanitizer trees only
-# with `./dev test --long`. PROGRAM hands the tests the built program's path as GYRE_PROGRAM.
+# with `./dev test --long`, a long variant there only. PROGRAM hands the tests the built program's path as GYRE_PROGRAM.
 function(gyre_test floor)
-  cmake_parse_arguments(arg "PROGRAM" "TIMEOUT;LONG_TIMEOUT" "SOURCES;LABELS;LIBRARIES;VARIANTS"
+  cmake_parse_arguments(arg "PROGRAM" "TIMEOUT;LONG_TIMEOUT" "SOURCES;LABELS;LIBRARIES;VARIANTS;LONG_VARIANTS"
                         ${ARGN})
   if(NOT arg_SOURCES)
     file(GLOB arg_SOURCES CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/${floor}/*.cc")
@@ -62,11 +63,15 @@ function(gyre_test floor)
 
   set(labels ${floor} ${arg_LABELS})
   gyre_register_tests(${target} "" "${labels};quick" "")
-  foreach(variant IN LISTS arg_VARIANTS)
+  foreach(variant IN LISTS arg_VARIANTS arg_LONG_VARIANTS)
     string(REGEX MATCH "^([a-z]+):(.+)$" ignored "${variant}")
     set(prefix "${CMAKE_MATCH_1}")
     string(REPLACE " " ";" environment "${CMAKE_MATCH_2}")
-    gyre_register_tests(${target} "${prefix}" "${labels};${prefix}" "${environment}")
+    set(long "")
+    if(variant IN_LIST arg_LONG_VARIANTS)
+      set(long "long")
+    endif()
+    gyre_register_tests(${target} "${prefix}" "${labels};${prefix};${long}" "${environment}")
   endforeach()
 endfunction()
 
