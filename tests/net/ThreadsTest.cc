@@ -1,8 +1,12 @@
 // Who runs where: the main loop accepts, connections are dealt out in turn, and each lives on the
 // thread of its loop.
+#include <array>
+#include <future>
 #include <map>
 #include <mutex>
 #include <set>
+#include <sstream>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -107,6 +111,53 @@ TEST_F(ThreadsTest, Ids_areUnique) {
   const std::vector<Peer> second = connectMany(100);
   EXPECT_EQ(ids.size(), 200U);
   EXPECT_FALSE(ids.contains(0));
+}
+
+// In all four forms, while the connection echoes and at last closes under their hands.
+TEST_F(ThreadsTest, Send_fromFourThreads_keepsTheOrderOfEach) {
+  constexpr int kThreads = 4;
+  constexpr int kLines = 500;
+  std::promise<TcpConnectionPtr> isUp;
+  start({.threads = 1,
+         .onUp = [&](const TcpConnectionPtr& connection) { isUp.set_value(connection); }});
+  Peer peer = connect();
+  ASSERT_TRUE(runUntilUp(1));
+  const TcpConnectionPtr connection = isUp.get_future().get();
+  std::vector<std::thread> threads;
+  for (int thread = 0; thread < kThreads; ++thread) {
+    threads.emplace_back([connection, thread] {
+      for (int i = 0; i < kLines; ++i) {
+        const std::string line = std::to_string(thread) + " " + std::to_string(i) + "\n";
+        Buffer buffer;
+        buffer.append(line);
+        switch (i % 4) {
+          case 0: connection->send(std::string_view(line)); break;
+          case 1: connection->send(std::string(line)); break;
+          case 2: connection->send(std::make_shared<const std::string>(line)); break;
+          default: connection->send(buffer); break;
+        }
+      }
+    });
+  }
+  std::array<int, kThreads> next{};
+  std::string line;
+  for (int received = 0; received < kThreads * kLines;) {
+    const std::string byte = peer.receive(1);
+    ASSERT_EQ(byte.size(), 1U);
+    line += byte;
+    if (byte != "\n") continue;
+    std::istringstream words(std::exchange(line, {}));
+    int thread = -1;
+    int number = -1;
+    words >> thread >> number;
+    ASSERT_TRUE(thread >= 0 && thread < kThreads);
+    ASSERT_EQ(number, next[static_cast<std::size_t>(thread)]++);
+    ++received;
+  }
+  peer.reset();
+  for (int i = 0; i < 100; ++i) connection->send("to nobody");
+  for (std::thread& thread : threads) thread.join();
+  ASSERT_TRUE(runUntilClosed(1));
 }
 
 TEST_F(ThreadsTest, RunInLoop_fromAnotherThread_runsOnTheLoopsThread) {
