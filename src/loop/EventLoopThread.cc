@@ -22,7 +22,13 @@ EventLoop* EventLoopThread::startLoop() {
   GYRE_CHECK(!thread_.joinable(), "an EventLoopThread was started twice");
   std::promise<RefPtr<Mailbox>> promise;
   std::future<RefPtr<Mailbox>> ready = promise.get_future();
-  thread_ = std::thread([this, moved = std::move(promise)]() mutable { run(std::move(moved)); });
+  try {
+    thread_ = std::thread([this, moved = std::move(promise)]() mutable { run(std::move(moved)); });
+  } catch (const std::system_error& error) {
+    throw std::system_error(error.code(),
+                            "cannot start a loop's thread (use fewer threads, or raise "
+                            "RLIMIT_NPROC: ulimit -u, or the cgroup's pids.max)");
+  }
   try {
     mailbox_ = ready.get();
     return mailbox_->loop();

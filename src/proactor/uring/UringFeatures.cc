@@ -14,6 +14,7 @@
 #include <optional>
 #include <sstream>
 
+#include "base/LogFormat.h"
 #include "proactor/uring/BufferRing.h"
 #include "proactor/uring/Ring.h"
 
@@ -160,6 +161,21 @@ constexpr Description kDescriptions[] = {
      "kernels 6.3 to 6.7 may deliver bogus descriptors: one submission per client instead"},
 };
 
+// Once per process: every loop reads them.
+void warnOfUnknownNames(const std::vector<std::string>& names) {
+  static std::once_flag once;
+  std::call_once(once, [&names] {
+    for (const std::string& name : names) {
+      const bool isKnown =
+          std::any_of(std::begin(kDescriptions), std::end(kDescriptions),
+                      [&name](const Description& known) { return name == known.name; });
+      if (!isKnown && !name.empty()) {
+        logWarn("\"{}\" is no feature to be switched off: gyre doctor lists them", name);
+      }
+    }
+  });
+}
+
 }  // namespace
 
 UringSupport uringSupport() {
@@ -176,6 +192,7 @@ UringSupport uringSupport() {
 
 UringFeatures enabledFeatures(const UringFeatures& available, const ProactorOptions& options) {
   const std::vector<std::string> disabled = disabledNames(options);
+  warnOfUnknownNames(disabled);
   UringFeatures features = available;
   for (const Description& description : kDescriptions) {
     if (std::find(disabled.begin(), disabled.end(), description.name) != disabled.end()) {
@@ -209,10 +226,8 @@ Refusal explainRefusal(int error) {
             "set it to 0"};
   }
   if ((error == EPERM || error == ENOSYS) && seccomp == "2") {
-    return {
-        "a seccomp filter refuses io_uring (a container's default profile does)",
-        "permit io_uring_setup, io_uring_enter and io_uring_register in the seccomp profile, or "
-        "use the epoll engine"};
+    return {"a seccomp filter refuses io_uring (a container's default profile does)",
+            "permit io_uring_setup, io_uring_enter and io_uring_register in the seccomp profile"};
   }
   if (error == EPERM) {
     return {"a security module refuses io_uring", "permit it in that module's policy"};
