@@ -31,10 +31,11 @@ endfunction()
 #
 # Makes gyre_<floor>_test of tests/<floor>/*.cc; nothing if there are none. Each variant runs the
 # same tests once more as <prefix>.<test>, in the given environment; in the sanitizer trees only
-# with `./dev test --long`, a long variant there only. PROGRAM hands the tests the built program's path as GYRE_PROGRAM.
+# with `./dev test --long`, a long variant there only. PROGRAM hands the tests the built program's
+# path as GYRE_PROGRAM.
 function(gyre_test floor)
-  cmake_parse_arguments(arg "PROGRAM" "TIMEOUT;LONG_TIMEOUT" "SOURCES;LABELS;LIBRARIES;VARIANTS;LONG_VARIANTS"
-                        ${ARGN})
+  cmake_parse_arguments(arg "PROGRAM" "TIMEOUT;LONG_TIMEOUT"
+                        "SOURCES;LABELS;LIBRARIES;VARIANTS;LONG_VARIANTS" ${ARGN})
   if(NOT arg_SOURCES)
     file(GLOB arg_SOURCES CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/${floor}/*.cc")
   endif()
