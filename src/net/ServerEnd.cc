@@ -42,11 +42,6 @@ void TcpServer::stopInLoop(std::function<void()> done) {
 }
 
 void TcpServer::closeAcceptors() {
-  for (const Arrival& arrival : waiting_) {
-    loop_->proactor().close(arrival.socket);
-    profile_->group->turnAway(arrival.id);
-  }
-  waiting_.clear();
   if (acceptorsOpen_ == 0) return acceptorsClosed();
   for (const AcceptorPlace& place : acceptors_) {
     const std::shared_ptr<Acceptor>& acceptor = place.acceptor;
@@ -63,7 +58,13 @@ void TcpServer::acceptorClosed() {
   if (--acceptorsOpen_ == 0) acceptorsClosed();
 }
 
+// Not earlier: until an acceptor has closed, it may bring another one.
 void TcpServer::acceptorsClosed() {
+  for (const Arrival& arrival : waiting_) {
+    loop_->proactor().close(arrival.socket);
+    profile_->group->turnAway(arrival.id);
+  }
+  waiting_.clear();
   for (Listener& listener : listeners_) listener.path.reset();
   if (phase_ == Phase::Draining) tellDraining();
   if (phase_ == Phase::Stopping) closeConnections();

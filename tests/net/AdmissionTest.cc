@@ -77,6 +77,23 @@ TEST_F(AdmissionTest, Wait_stoppingClosesThoseThatWait) {
   EXPECT_EQ(second.receiveToEnd(), "");
 }
 
+// Also the one that comes while the acceptor is on its way to close.
+TEST_F(AdmissionTest, Wait_stoppingInsideTheFilter_closesTheOneItWasAskedFor) {
+  int asked = 0;
+  start({.configure = [&](TcpServer& server) {
+    server.setLimits({.connectionsMax = 1});
+    server.setAcceptFilter([&](const InetAddress&) {
+      if (++asked == 2) server.stop();
+      return true;
+    });
+  }});
+  const Peer first = connect();
+  Peer second = connect();
+  ASSERT_TRUE(runUntilClosed(1));
+  EXPECT_EQ(asked, 2);
+  EXPECT_EQ(second.receiveToEnd(), "");
+}
+
 TEST_F(AdmissionTest, Refuse_closesAtOnce_andCounts) {
   startLimited({.connectionsMax = 2, .atConnectionsMax = OverloadPolicy::Refuse});
   Peer first = connect();
