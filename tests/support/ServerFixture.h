@@ -59,7 +59,7 @@ class ServerFixture : public LoopFixture {
   // Makes and starts the server. The threads of its pool are its own.
   void start(ServerScript script = {});
   WatchedServer& server() noexcept { return *server_; }
-  void endServer() { server_.reset(); }
+  void endServer();
   CallbackWatch& watch() noexcept { return server_->watch(); }
   std::size_t count(CallbackKind kind) { return server_->watch().count(kind); }
 

@@ -5,10 +5,30 @@
 #include <string_view>
 
 #include "gyre/proactor/EngineReport.h"
+#include "proactor/uring/RingFaults.h"
 
 namespace gyre {
+namespace {
+
+bool beginFaults() {
+  const char* seed = std::getenv("GYRE_TEST_FAULTS");
+  if (seed == nullptr) return false;
+  chooseEngine();  // what looks at the kernel is no part of the test
+  RingFaultOptions faults;
+  faults.seed = std::strtoull(seed, nullptr, 10);
+  setRingFaults(faults);
+  return true;
+}
+
+}  // namespace
+
+bool hasRingFaults() {
+  static const bool result = beginFaults();
+  return result;
+}
 
 ProactorOptions usualProactorOptions() {
+  hasRingFaults();
   ProactorOptions options = defaultProactorOptions();
   // Never Auto: a run on another engine than the one it is about would prove nothing.
   if (options.engine == Engine::Auto) options.engine = Engine::Uring;
