@@ -27,15 +27,18 @@ endfunction()
 
 # gyre_test(<floor> [PROGRAM] [SOURCES file...] [LABELS label...] [LIBRARIES target...]
 #           [TIMEOUT seconds] [LONG_TIMEOUT seconds] [VARIANTS "prefix:NAME=value NAME=value"...]
-#           [LONG_VARIANTS ...] [FAULT_SEEDS count FAULT_EXCEPT test...])
+#           [LONG_VARIANTS ...] [FAULT_SEEDS count FAULT_EXCEPT test...]
+#           [SANITIZED_SHARDS count])
 #
 # Makes gyre_<floor>_test of tests/<floor>/*.cc; nothing if there are none. Each variant runs the
 # same tests once more as <prefix>.<test>, in the given environment; in the sanitizer trees only
 # with `./dev test --long`, a long variant there only. FAULT_SEEDS makes variants with faulty rings
 # (TestOptions.h), without the tests named; the even seeds on tiny rings, all but the first long.
-# PROGRAM hands the tests the built program's path as GYRE_PROGRAM.
+# SANITIZED_SHARDS runs the tests of a sanitizer tree in so many processes instead of one each: that
+# of many small tests is mostly the start of the process. PROGRAM hands the tests the built program's
+# path as GYRE_PROGRAM.
 function(gyre_test floor)
-  cmake_parse_arguments(arg "PROGRAM" "TIMEOUT;LONG_TIMEOUT;FAULT_SEEDS"
+  cmake_parse_arguments(arg "PROGRAM" "TIMEOUT;LONG_TIMEOUT;FAULT_SEEDS;SANITIZED_SHARDS"
                         "SOURCES;LABELS;LIBRARIES;VARIANTS;LONG_VARIANTS;FAULT_EXCEPT" ${ARGN})
   if(NOT arg_SOURCES)
     file(GLOB arg_SOURCES CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/${floor}/*.cc")
@@ -64,6 +67,10 @@ function(gyre_test floor)
   endif()
 
   set(labels ${floor} ${arg_LABELS})
+  if(GYRE_SANITIZER AND arg_SANITIZED_SHARDS)
+    gyre_register_shards(${target} "${labels};quick")
+    return()
+  endif()
   gyre_register_tests(${target} "" "${labels};quick" "")
   foreach(variant IN LISTS arg_VARIANTS arg_LONG_VARIANTS)
     string(REGEX MATCH "^([a-z]+):(.+)$" ignored "${variant}")
@@ -78,6 +85,18 @@ function(gyre_test floor)
   if(arg_FAULT_SEEDS)
     gyre_register_faulty(${target} "${labels};faulty")
   endif()
+endfunction()
+
+function(gyre_register_shards target labels)
+  math(EXPR last "${arg_SANITIZED_SHARDS} - 1")
+  foreach(shard RANGE ${last})
+    set(name "${target}.shard${shard}")
+    add_test(NAME ${name} COMMAND ${target})
+    set(environment "GTEST_TOTAL_SHARDS=${arg_SANITIZED_SHARDS}" "GTEST_SHARD_INDEX=${shard}"
+                    ${gyre_sanitizer_environment})
+    set_tests_properties(${name} PROPERTIES LABELS "${labels}" TIMEOUT ${arg_LONG_TIMEOUT}
+                                            ENVIRONMENT "${environment}")
+  endforeach()
 endfunction()
 
 function(gyre_register_faulty target labels)
