@@ -28,7 +28,8 @@ TcpConnection::Timeout TcpConnection::nextTimeout(TimePoint now) const noexcept 
   Timeout next{kForever, CloseReason::None};
   const auto consider = [&](std::chrono::milliseconds limit, Duration age, CloseReason reason) {
     if (limit <= limit.zero()) return;
-    const TimePoint due = now + (Duration(std::min<Duration>(limit, kTimeoutMax)) - age);
+    const TimePoint due =
+        now + (Duration(std::min<std::chrono::milliseconds>(limit, kTimeoutMax)) - age);
     if (due < next.due) next = {due, reason};
   };
   const ConnectionTimeouts& limits = timeouts();
