@@ -34,8 +34,8 @@ endfunction()
 # same tests once more as <prefix>.<test>, in the given environment; in the sanitizer trees only
 # with `./dev test --long`, a long variant there only. FAULT_SEEDS makes variants with faulty rings
 # (TestOptions.h), without the tests named; the even seeds on tiny rings, all but the first long.
-# SANITIZED_SHARDS runs the tests of a sanitizer tree in so many processes instead of one each: that
-# of many small tests is mostly the start of the process. PROGRAM hands the tests the built program's
+# SANITIZED_SHARDS runs the tests of a sanitizer tree in so many processes instead of one each: the
+# time of many small tests is mostly that of starting. PROGRAM hands the tests the built program's
 # path as GYRE_PROGRAM.
 function(gyre_test floor)
   cmake_parse_arguments(arg "PROGRAM" "TIMEOUT;LONG_TIMEOUT;FAULT_SEEDS;SANITIZED_SHARDS"
