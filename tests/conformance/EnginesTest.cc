@@ -1,6 +1,7 @@
 // The engines that the conformance suite runs on.
 #include <cctype>
 #include <cerrno>
+#include <chrono>
 
 #include "proactor/epoll/EpollProactor.h"
 #include "proactor/uring/UringFeatures.h"
@@ -30,6 +31,14 @@ ProactorOptions plainOptions() {
   for (const FeatureReport& feature : describeFeatures(uringSupport().available, options)) {
     options.disabledFeatures.push_back(feature.name);
   }
+  return options;
+}
+
+// The kernel's thread sleeps often, so that waking it is part of the test.
+ProactorOptions polledOptions() {
+  ProactorOptions options;
+  options.submissionPolling.enabled = true;
+  options.submissionPolling.idle = std::chrono::milliseconds(1);
   return options;
 }
 
@@ -88,9 +97,9 @@ SimOptions hiddenFaults() {
 
 std::vector<ConformanceEngine> kernelConformanceEngines() {
   const auto usualOptions = [] { return ProactorOptions(); };
-  return {uringEngine("Uring", usualOptions), uringEngine("UringTiny", tinyOptions),
-          uringEngine("UringPlain", plainOptions), epollEngine("Epoll", usualOptions),
-          epollEngine("EpollTiny", tinyEpollOptions)};
+  return {uringEngine("Uring", usualOptions),      uringEngine("UringTiny", tinyOptions),
+          uringEngine("UringPlain", plainOptions), uringEngine("UringPolled", polledOptions),
+          epollEngine("Epoll", usualOptions),      epollEngine("EpollTiny", tinyEpollOptions)};
 }
 
 std::vector<ConformanceEngine> undisturbedConformanceEngines() {
