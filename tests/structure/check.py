@@ -19,6 +19,7 @@ RULES = {
     "columns": rules_text.check_columns,
     "functions": rules_text.check_functions,
     "words": rules_text.check_words,
+    "clocks": rules_text.check_clocks,
     "folders": rules_text.check_folders,
     "first-lines": rules_text.check_first_lines,
 }

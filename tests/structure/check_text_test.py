@@ -91,6 +91,14 @@ class WordsTest(RuleTest):
         self.assertQuiet("words")
 
 
+class ClocksTest(RuleTest):
+    def test_wall_clocks_bite_in_the_library_only(self):
+        self.write("src/net/A.cc", "auto t = std::chrono::system_clock::now();\n")
+        self.write("include/gyre/net/A.h", "int c = CLOCK_REALTIME;\n")
+        self.write("tests/net/ATest.cc", "int c = CLOCK_REALTIME;\n")
+        self.assertBites("clocks", "src/net/A.cc:1", "include/gyre/net/A.h:1")
+
+
 class FoldersTest(RuleTest):
     def test_folders_of_no_subject_bite(self):
         for folder in ("src/net/utils", "tests/helpers", "include/gyre/common", "bench/misc"):

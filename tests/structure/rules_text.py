@@ -12,6 +12,7 @@ FUNCTION_LINES_MAX = 70
 COLUMNS_MAX = 100
 FORBIDDEN_FOLDERS = {"utils", "util", "common", "helpers", "misc"}
 FORBIDDEN_WORDS = re.compile(r"\b(FIXME|XXX)\b|\b(TODO\(now\))")
+WALL_CLOCKS = re.compile(r"\b(system_clock|CLOCK_REALTIME|gettimeofday)\b")
 SPEAKS_OF_THE_WORDS = ("tests/structure/",)
 
 
@@ -65,6 +66,17 @@ def check_functions(tree):
             if length > FUNCTION_LINES_MAX:
                 yield (f"{file.name}:{first}: {name} has {length} lines, at most "
                        f"{FUNCTION_LINES_MAX}: give its steps names")
+
+
+def check_clocks(tree):
+    """Time that somebody may set has no place in what waits, and must not jump under it."""
+    for file in tree.cpp:
+        if not file.is_in("include", "src"):
+            continue
+        for number, line in enumerate(file.lines, 1):
+            match = WALL_CLOCKS.search(line)
+            if match:
+                yield f"{file.name}:{number}: '{match.group()}' may jump: use Proactor::now()"
 
 
 def check_words(tree):
