@@ -50,9 +50,10 @@ struct ProactorOptions {
   std::uint32_t receiveBufferSize = 8192;
 
   // A stream that fills several receive buffers in a row is bulk: it receives into one of these
-  // hot buffers instead, one operation each. 0 buffers: never.
+  // hot buffers instead, one operation each. 0 buffers: never. With messages of 256 KiB, 256 KiB
+  // each measured 0.76 times the CPU of 64 KiB.
   std::uint32_t bulkBuffers = 16;
-  std::uint32_t bulkBufferSize = 64 * 1024;
+  std::uint32_t bulkBufferSize = 256 * 1024;
 
   // The epoll engine receives everything into one buffer of the loop, hot for all its connections.
   // 64 and 128 KiB measured 5 % better than 256 and 512 KiB with messages of 256 KiB.
