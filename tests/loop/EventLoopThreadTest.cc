@@ -40,6 +40,16 @@ int threadsNamed(const std::string& name) {
   return count;
 }
 
+// The thread of the log, when a loop's has made it, bears its maker's name for a moment.
+bool isOneNamed(const std::string& name) {
+  const auto limit = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+  while (threadsNamed(name) != 1) {
+    if (std::chrono::steady_clock::now() > limit) return false;
+    std::this_thread::yield();
+  }
+  return true;
+}
+
 // A thread that was joined is listed a moment longer.
 bool areGone(std::initializer_list<const char*> names) {
   const auto limit = std::chrono::steady_clock::now() + std::chrono::seconds(10);
@@ -149,12 +159,7 @@ TEST(EventLoopThreadTest, Name_isCutToWhatTheKernelKeeps) {
   options.name = "a-name-that-is-far-too-long";
   EventLoopThread thread(options);
   thread.startLoop();
-  // The thread of the log, when the loop's has made it, bears its maker's name for a moment.
-  const auto limit = std::chrono::steady_clock::now() + std::chrono::seconds(10);
-  while (threadsNamed("a-name-that-is-") != 1 && std::chrono::steady_clock::now() < limit) {
-    std::this_thread::yield();
-  }
-  EXPECT_EQ(threadsNamed("a-name-that-is-"), 1);
+  EXPECT_TRUE(isOneNamed("a-name-that-is-"));
 }
 
 TEST(EventLoopThreadTest, Destructor_runsWhatWasPostedAndJoins) {
@@ -310,8 +315,8 @@ TEST_F(EventLoopThreadPoolTest, Init_runsOnceInEachThread) {
 TEST_F(EventLoopThreadPoolTest, Names_areThePoolsAndANumber) {
   pool_.setThreadNum(2);
   pool_.start();
-  EXPECT_EQ(threadsNamed("pool-0"), 1);
-  EXPECT_EQ(threadsNamed("pool-1"), 1);
+  EXPECT_TRUE(isOneNamed("pool-0"));
+  EXPECT_TRUE(isOneNamed("pool-1"));
 }
 
 TEST_F(EventLoopThreadPoolTest, SetLoops_areDealtOutInsteadOfThreads) {
