@@ -11,12 +11,11 @@ void Admission::setLimits(const ServerLimits& limits) {
 Admission::Answer Admission::ask(Proactor& proactor, SocketHandle socket, std::uint64_t id) {
   asked_.fetch_add(1, std::memory_order_relaxed);
   if (group_->budget().pressure() >= MemoryBudget::Pressure::Refuse) return refuse(byMemory_);
-  const bool isFull = limits_.connectionsMax != 0 && group_->size() >= limits_.connectionsMax;
-  const bool waits = limits_.atConnectionsMax == OverloadPolicy::Wait;
-  if (isFull && !waits) return refuse(byConnections_);
+  const bool mayNotAdd = isAtMax();
+  if (mayNotAdd && !waits()) return refuse(byConnections_);
   if (filter_ && !filter_(proactor.peerAddress(socket))) return refuse(byFilter_);
   if (!entersByAddress(proactor, socket, id)) return refuse(byAddress_);
-  return isFull ? Answer::Wait : Answer::Enter;
+  return mayNotAdd ? Answer::Wait : Answer::Enter;
 }
 
 bool Admission::entersByAddress(Proactor& proactor, SocketHandle socket, std::uint64_t id) {
@@ -29,9 +28,8 @@ Admission::Answer Admission::refuse(std::atomic<std::uint64_t>& cause) noexcept 
   return Answer::Refuse;
 }
 
-bool Admission::isFull() const noexcept {
-  return limits_.connectionsMax != 0 && limits_.atConnectionsMax == OverloadPolicy::Wait &&
-         group_->size() >= limits_.connectionsMax;
+bool Admission::isAtMax() const noexcept {
+  return limits_.connectionsMax != 0 && group_->size() >= limits_.connectionsMax;
 }
 
 void Admission::fill(ServerStats& stats) const noexcept {

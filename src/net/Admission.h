@@ -27,11 +27,13 @@ class Admission {
   // Refuse: the caller closes it. May throw what the filter throws, and std::bad_alloc.
   Answer ask(Proactor& proactor, SocketHandle socket, std::uint64_t id);
   // True when no more connections may be added, and the others are to wait.
-  bool isFull() const noexcept;
+  bool isFull() const noexcept { return waits() && isAtMax(); }
   std::size_t connectionsMax() const noexcept { return limits_.connectionsMax; }
   void fill(ServerStats& stats) const noexcept;
 
  private:
+  bool waits() const noexcept { return limits_.atConnectionsMax == OverloadPolicy::Wait; }
+  bool isAtMax() const noexcept;
   Answer refuse(std::atomic<std::uint64_t>& cause) noexcept;
   bool entersByAddress(Proactor& proactor, SocketHandle socket, std::uint64_t id);
 

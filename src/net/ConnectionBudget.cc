@@ -40,8 +40,8 @@ bool TcpConnection::isShed() const noexcept {
 
 void TcpConnection::underPressure() noexcept {
   ConnectionGroup& group = *profile_->group;
-  const Pressure pressure = group.budget().pressure();
   if (group.budget().isUsedUp()) return shed();
+  const Pressure pressure = group.budget().pressure();
   if (pressure == Pressure::None) return;
   if (pressure == Pressure::Shed) greediestOfLoop().shed();
   if (has(kOverBudget) || isShed()) return;
