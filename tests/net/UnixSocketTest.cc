@@ -17,9 +17,8 @@ namespace {
 class UnixSocketTest : public ServerFixture {
  protected:
   void SetUp() override {
-    char name[] = "/tmp/gyre-unix-XXXXXX";
-    ASSERT_NE(::mkdtemp(name), nullptr);
-    directory_ = name;
+    directory_ = std::filesystem::temp_directory_path() / "gyre-unix-XXXXXX";
+    ASSERT_NE(::mkdtemp(directory_.data()), nullptr);
     path_ = directory_ + "/socket";
     ServerFixture::SetUp();
   }
