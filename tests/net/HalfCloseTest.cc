@@ -2,26 +2,15 @@
 #include <vector>
 
 #include "support/ConformanceWorld.h"
-#include "support/ServerFixture.h"
+#include "support/NotingFixture.h"
 
 namespace gyre {
 namespace {
 
 constexpr std::size_t kMiB = 1024 * 1024;
 
-class HalfCloseTest : public ServerFixture {
+class HalfCloseTest : public NotingFixture {
  protected:
-  ServerScript noting(ServerScript script) {
-    script.onUp = [this, up = script.onUp](const TcpConnectionPtr& connection) {
-      connection_ = connection;
-      if (up) up(connection);
-    };
-    script.onClose = [this](const TcpConnectionPtr& connection) {
-      reason_ = connection->closeReason();
-      error_ = connection->error();
-    };
-    return script;
-  }
   MessageCallback collect() {
     return [this](const TcpConnectionPtr&, Buffer& in) { got_ += in.retrieveAllAsString(); };
   }
@@ -31,10 +20,7 @@ class HalfCloseTest : public ServerFixture {
     EXPECT_EQ(error_, 0);
   }
 
-  TcpConnectionPtr connection_;
   std::string got_;
-  CloseReason reason_ = CloseReason::None;
-  int error_ = 0;
 };
 
 TEST_F(HalfCloseTest, EndOfInput_withACallback_letsTheUserAnswer) {

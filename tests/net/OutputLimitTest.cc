@@ -3,32 +3,19 @@
 #include <vector>
 
 #include "support/ConformanceWorld.h"
-#include "support/ServerFixture.h"
+#include "support/NotingFixture.h"
 
 namespace gyre {
 namespace {
 
 constexpr std::size_t kMiB = 1024 * 1024;
 
-class OutputLimitTest : public ServerFixture {
+class OutputLimitTest : public NotingFixture {
  protected:
-  ServerScript noting(ServerScript script) {
-    script.onUp = [this, up = script.onUp](const TcpConnectionPtr& connection) {
-      connection_ = connection;
-      if (up) up(connection);
-    };
-    script.onClose = [this](const TcpConnectionPtr& connection) {
-      reason_ = connection->closeReason();
-    };
-    return script;
-  }
   // As inside a callback of the user's.
   void sendInLoop(std::size_t size) {
     loop().runInLoop([this, size] { connection_->send(std::string(size, 'x')); });
   }
-
-  TcpConnectionPtr connection_;
-  CloseReason reason_ = CloseReason::None;
 };
 
 TEST_F(OutputLimitTest, HighWater_isToldOncePerRise) {
