@@ -155,7 +155,9 @@ void TcpConnection::settle() {
   if (has(kAbortWanted)) return abort(reason_, error_);
   if (extras_ != nullptr) extras_->retired.clear();
   deliverKept();
+  clear(kSentAtOnce);
   if (has(kHighWaterDue)) tellHighWater();
+  if (has(kWriteCompleteDue)) tellWriteComplete();
   if (has(kAbortWanted)) return abort(reason_, error_);
   if (state() != State::Connected) releaseUnread();  // not earlier: a callback may have held it
   submitSend();

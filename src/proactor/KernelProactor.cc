@@ -160,6 +160,20 @@ InetAddress KernelProactor::peerAddress(SocketHandle socket) const noexcept {
                    socket.value());
 }
 
+IoResult KernelProactor::trySend(SocketHandle socket, std::string_view bytes) noexcept {
+  const auto index = static_cast<std::size_t>(socket.value());
+  GYRE_CHECK(index >= sockets_.size() || !(sockets_[index].sending || sockets_[index].cancelled),
+             "trySend with a send in flight or after cancelAll");
+  ssize_t sent = 0;
+  do {
+    counters_.directSends.add();
+    sent = ::send(socket.value(), bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+  } while (sent < 0 && errno == EINTR);
+  if (sent < 0) return {.error = errno == EAGAIN ? 0 : errno};
+  counters_.bytesSent.add(static_cast<std::size_t>(sent));
+  return {.bytes = static_cast<std::size_t>(sent)};
+}
+
 int KernelProactor::shutdownWrite(SocketHandle socket) noexcept {
   const auto index = static_cast<std::size_t>(socket.value());
   GYRE_CHECK(index >= sockets_.size() || !sockets_[index].sending,

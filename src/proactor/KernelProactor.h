@@ -34,6 +34,7 @@ class KernelProactor : public Proactor {
   int setOption(SocketHandle socket, SocketOption option, int value) noexcept final;
   InetAddress localAddress(SocketHandle socket) const noexcept final;
   InetAddress peerAddress(SocketHandle socket) const noexcept final;
+  IoResult trySend(SocketHandle socket, std::string_view bytes) noexcept override;
   int shutdownWrite(SocketHandle socket) noexcept final;
   int shutdownBoth(SocketHandle socket) noexcept final;
   void close(SocketHandle socket) noexcept final;

@@ -6,6 +6,14 @@
 #include <utility>
 
 namespace gyre {
+namespace {
+
+bool isSending(const SimSocket& socket) {
+  return std::any_of(socket.operations.begin(), socket.operations.end(),
+                     [](const SimOperation* o) { return o->kind == IoKind::Send; });
+}
+
+}  // namespace
 
 SimProactor::SimProactor(const SimSurroundings& surroundings, std::string name)
     : world_(surroundings.world),
@@ -276,14 +284,31 @@ InetAddress SimProactor::peerAddress(SocketHandle handle) const noexcept {
   return isKnown ? socket.link->address(peerOf(socket.side)) : InetAddress();
 }
 
+IoResult SimProactor::trySend(SocketHandle handle, std::string_view bytes) noexcept {
+  checkThread();
+  SimSocket& socket = tcp_.get(handle);
+  GYRE_CHECK(!isSending(socket) && !socket.cancelled,
+             "trySend with a send in flight or after cancelAll");
+  counters_.directSends.add();
+  const int error = socket.link ? socket.link->takeWriteError(socket.side) : EPIPE;
+  if (error != 0) return {.error = error};
+  std::size_t taken = std::min(bytes.size(), socket.link->room(socket.side));
+  if (taken > 0 && world_.strikes(SimFault::SendContinued)) taken = world_.random().below(taken);
+  if (taken > 0) socket.link->write(socket.side, bytes.substr(0, taken));
+  counters_.bytesSent.add(taken);
+  world_.note({.who = name_,
+               .what = "sends at once",
+               .socket = socket.number,
+               .amount = static_cast<std::int64_t>(taken)});
+  return {.bytes = taken};
+}
+
 int SimProactor::shutdownWrite(SocketHandle handle) noexcept {
   checkThread();
   SimSocket& socket = tcp_.get(handle);
   GYRE_CHECK(!socket.listener, "a listener is never shut down");
-  for (const SimOperation* operation : socket.operations) {
-    GYRE_CHECK(operation->kind != IoKind::Send,
-               "shutdownWrite with a send in flight: that send would fail with EPIPE");
-  }
+  GYRE_CHECK(!isSending(socket),
+             "shutdownWrite with a send in flight: that send would fail with EPIPE");
   const bool isConnected =
       socket.link && socket.link->isConnected(socket.side) && !socket.link->isReset(socket.side);
   const int error = isConnected ? 0 : ENOTCONN;

@@ -51,6 +51,7 @@ class SimProactor final : public Proactor, public SimEngine {
   int setOption(SocketHandle socket, SocketOption option, int value) noexcept override;
   InetAddress localAddress(SocketHandle socket) const noexcept override;
   InetAddress peerAddress(SocketHandle socket) const noexcept override;
+  IoResult trySend(SocketHandle socket, std::string_view bytes) noexcept override;
   int shutdownWrite(SocketHandle socket) noexcept override;
   int shutdownBoth(SocketHandle socket) noexcept override;
   void close(SocketHandle socket) noexcept override;

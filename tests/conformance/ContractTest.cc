@@ -262,6 +262,17 @@ TEST_P(ContractConformanceDeathTest, ShutdownWrite_sendInFlight_isCaught) {
       "shutdownWrite with a send in flight");
 }
 
+TEST_P(ContractConformanceDeathTest, TrySend_sendInFlight_isCaught) {
+  EXPECT_DEATH(
+      {
+        Link pair = link();
+        ConformanceOperation send(loop());
+        send.send(pair.near.get(), "one");
+        proactor().trySend(pair.near.get(), "two");
+      },
+      "trySend with a send in flight");
+}
+
 TEST_P(ContractConformanceDeathTest, Verb_afterCancelAll_isCaught) {
   EXPECT_DEATH(
       {

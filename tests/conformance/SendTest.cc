@@ -205,6 +205,52 @@ TEST_P(SendConformanceTest, ShutdownWrite_afterTheSendHasEnded_peerGetsAllThenTh
   EXPECT_TRUE(pair.far->hasEnded());
 }
 
+// --- trySend
+
+// Between none and all, as the engine likes; never something else, and never waiting.
+TEST_P(SendConformanceTest, TrySend_thereIsRoom_takesThemInOrderAndToldNobody) {
+  Link pair = link();
+  const std::string all = patternBytes(40'000);
+  std::string_view rest = all;
+  for (int tries = 0; !rest.empty() && tries < 1000; ++tries) {
+    const IoResult result = proactor().trySend(pair.near.get(), rest);
+    ASSERT_EQ(result.error, 0);
+    ASSERT_LE(result.bytes, rest.size());
+    rest.remove_prefix(result.bytes);
+  }
+  EXPECT_TRUE(rest.empty());
+  EXPECT_EQ(proactor().operationsInFlight(), 0U);
+  EXPECT_EQ(loop().counters().bytesSent.get(), all.size());
+  EXPECT_EQ(loop().receiveAll(*pair.far, all.size()), all);
+}
+
+TEST_P(SendConformanceTest, TrySend_noRoomLeft_takesNoneAndASendGoesOnBehindIt) {
+  Link pair = link(kTinyBuffers);
+  std::size_t done = 0;
+  for (int refusals = 0; refusals < 50;) {
+    ASSERT_LT(done, large_.size());
+    const IoResult result =
+        proactor().trySend(pair.near.get(), std::string_view(large_).substr(done));
+    ASSERT_EQ(result.error, 0);
+    done += result.bytes;
+    refusals = result.bytes == 0 ? refusals + 1 : 0;
+  }
+  EXPECT_GT(done, 0U);
+  ConformanceOperation send(loop());
+  send.send(pair.near.get(), std::string_view(large_).substr(done));
+  EXPECT_EQ(loop().receiveAll(*pair.far, large_.size()), large_);
+  EXPECT_EQ(send.join().bytes, large_.size() - done);
+}
+
+TEST_P(SendConformanceTest, TrySend_peerHasReset_tellsTheErrorAndRaisesNoSignal) {
+  Link pair = link();
+  pair.far->reset();
+  loop().settle();
+  const IoResult result = proactor().trySend(pair.near.get(), "late");
+  EXPECT_THAT(result.error, AnyOf(ECONNRESET, EPIPE));
+  EXPECT_EQ(result.bytes, 0U);
+}
+
 INSTANTIATE_TEST_SUITE_P(Engines, SendConformanceTest, testing::ValuesIn(conformanceEngines()),
                          conformanceEngineName);
 

@@ -35,6 +35,7 @@ class WokenProactor final : public Proactor {
   int setOption(SocketHandle, SocketOption, int) noexcept override { return 0; }
   InetAddress localAddress(SocketHandle) const noexcept override { return {}; }
   InetAddress peerAddress(SocketHandle) const noexcept override { return {}; }
+  IoResult trySend(SocketHandle, std::string_view) noexcept override { return {}; }
   int shutdownWrite(SocketHandle) noexcept override { return 0; }
   int shutdownBoth(SocketHandle) noexcept override { return 0; }
   void close(SocketHandle) noexcept override {}

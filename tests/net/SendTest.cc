@@ -203,6 +203,82 @@ TEST_F(SendTest, ManyLargeStrings_moreThanASendTakes_keepTheOrder) {
   EXPECT_TRUE(peer.receive(expected.size()) == expected);
 }
 
+// --- At once: what is large enough is offered to the kernel instead of copied
+
+TEST_F(SendTest, LargeSends_manyPeersSomeSlow_keepTheOrderAmongSmallOnes) {
+  constexpr int kAnswers = 40;
+  const std::string text = patternBytes(60'000);
+  std::string expected;
+  for (int i = 0; i < kAnswers; ++i) {
+    expected += text.substr(0, 3000);
+    expected += text.substr(static_cast<std::size_t>(i), 5000 * static_cast<std::size_t>(i % 12));
+    expected += "|";
+  }
+  int answered = 0;
+  start({.onMessage = [&](const TcpConnectionPtr& connection, Buffer& in) {
+    for (in.retrieve(1);; in.retrieve(1)) {
+      const auto size = static_cast<std::size_t>(answered);
+      const std::string_view all = text;
+      connection->send(all.substr(0, 3000));
+      connection->send(all.substr(size, 5000 * (size % 12)));
+      connection->send("|");
+      ++answered;
+      if (in.readableBytes() == 0) return;
+    }
+  }});
+  Peer peer = connect();
+  for (int i = 0; i < kAnswers; ++i) ASSERT_TRUE(peer.send("?"));
+  EXPECT_TRUE(peer.receive(expected.size()) == expected);
+  settle();
+  EXPECT_EQ(loop().counters().bytesSent.get(), expected.size());
+}
+
+TEST_F(SendTest, LargeAnswer_takenAtOnce_waitsForNoIterationAndIsToldOnce) {
+  std::size_t waitingInside = 1;
+  start({.onMessage =
+             [&](const TcpConnectionPtr& connection, Buffer& in) {
+               in.retrieveAll();
+               connection->send(std::string_view(patternBytes(8192)));
+               waitingInside = connection->outputBytes();
+               EXPECT_EQ(count(CallbackKind::WriteComplete), 0U) << "not inside send()";
+             },
+         .onWriteComplete = [](const TcpConnectionPtr&) {}});
+  Peer peer = connect();
+  ASSERT_TRUE(peer.send("?"));
+  EXPECT_EQ(peer.receive(8192), patternBytes(8192));
+  settle();
+  EXPECT_EQ(count(CallbackKind::WriteComplete), 1U);
+  // A fault of the ring may refuse it: then it is queued like a small one.
+  const bool wasQueued = loop().counters().completed(IoKind::Send).get() != 0;
+  EXPECT_TRUE(wasQueued || waitingInside == 0);
+}
+
+TEST_F(SendTest, PipelinedAnswersOf4KiB_areSentTogether) {
+  start({.onMessage = [](const TcpConnectionPtr& connection, Buffer& in) {
+    for (; in.readableBytes() != 0; in.retrieve(1)) {
+      connection->send(std::string_view(patternBytes(4096)));
+    }
+  }});
+  Peer peer = connect();
+  const std::string burst(16, '?');
+  ASSERT_TRUE(peer.send(burst));
+  EXPECT_EQ(peer.receive(16 * 4096).size(), 16 * 4096U);
+  settle();
+  EXPECT_LE(loop().counters().directSends.get(), loop().counters().iterations.get());
+  EXPECT_LT(loop().counters().directSends.get(), 16U);
+}
+
+TEST_F(SendTest, LargeSend_peerHasReset_closesWithTheErrorOnce) {
+  startSending({});
+  Peer peer = connect();
+  ASSERT_TRUE(runUntilUp(1));
+  peer.reset();
+  connection_->send(std::string_view(patternBytes(100'000)));
+  ASSERT_TRUE(runUntilClosed(1));
+  EXPECT_EQ(connection_->closeReason(), CloseReason::Error);
+  EXPECT_TRUE(connection_->error() == ECONNRESET || connection_->error() == EPIPE);
+}
+
 // --- Write-complete
 
 TEST_F(SendTest, WriteComplete_comesOnceAllWasSent) {

@@ -51,7 +51,7 @@ TEST_F(ThreadsTest, EveryCallback_runsOnTheThreadOfItsLoop) {
          .onMessage =
              [&](const TcpConnectionPtr& connection, Buffer& in) {
                in.retrieveAll();
-               connection->send(answer);
+               connection->send(std::string(answer));  // kept, so that it is queued
              },
          .onHalfClose = [](const TcpConnectionPtr& connection) { connection->shutdown(); },
          .onDown = note,

@@ -140,6 +140,10 @@ class GYRE_API Proactor {
   // Unspecified when the socket no longer tells: a peer's address is gone after a reset.
   virtual InetAddress localAddress(SocketHandle socket) const noexcept = 0;
   virtual InetAddress peerAddress(SocketHandle socket) const noexcept = 0;
+  // send(2) that never waits: the bytes taken, which may be none, or the error. For bytes that
+  // would have to be copied in order to wait for run(), while they are hot in the cache.
+  // REQUIRES: no send is queued or in flight on the socket, and no cancelAll.
+  virtual IoResult trySend(SocketHandle socket, std::string_view bytes) noexcept = 0;
   // Sends FIN after what was sent. 0 or an errno value.
   // REQUIRES: no send is queued or in flight on the socket: it would fail with EPIPE.
   virtual int shutdownWrite(SocketHandle socket) noexcept = 0;

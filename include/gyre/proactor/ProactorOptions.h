@@ -44,10 +44,11 @@ struct ProactorOptions {
 
   // Receive buffers of a loop, shared by all its connections. A ring of buffers is a FIFO: a large
   // one is always cold, so it starts small and grows (doubling) only when it runs empty.
-  // Powers of two, 1..32768; the size of one is 64..1 MiB.
-  std::uint32_t receiveBuffers = 256;
-  std::uint32_t receiveBuffersMax = 1024;
-  std::uint32_t receiveBufferSize = 8192;
+  // Powers of two, 1..32768; the size of one is 64..1 MiB. With messages of 16 KiB, 32 x 32 KiB
+  // measured 0.91 times the CPU of 256 x 8 KiB: one completion each, and memory that stays warm.
+  std::uint32_t receiveBuffers = 32;
+  std::uint32_t receiveBuffersMax = 256;
+  std::uint32_t receiveBufferSize = 32 * 1024;
 
   // A stream that fills several receive buffers in a row is bulk: it receives into one of these
   // hot buffers instead, one operation each. 0 buffers: never. With messages of 256 KiB, 256 KiB

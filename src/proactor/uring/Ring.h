@@ -56,6 +56,10 @@ class Ring {
   bool hasCompletions() const noexcept;
   // True while the kernel keeps completions for which the queue had no place.
   bool hasOverflow() const noexcept;
+  // How much of a send(2) on one of its sockets shall be tried: less only under faults.
+  std::size_t sendLimit(std::size_t size) noexcept {
+    return faults_ == nullptr ? size : faults_->sendLimit(size);
+  }
 
  private:
   int tryOpen(const RingSetup& setup, std::uint32_t flags) noexcept;

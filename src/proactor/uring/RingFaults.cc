@@ -114,6 +114,12 @@ std::uint64_t RingFaults::pickCancel() {
   return *chosen;
 }
 
+std::size_t RingFaults::sendLimit(std::size_t size) {
+  if (size == 0 || !happens(options_.shortLengths)) return size;
+  count(RingFault::ShortLength);
+  return random() % size;
+}
+
 void RingFaults::completed(std::span<const io_uring_cqe> batch) {
   for (const io_uring_cqe& cqe : batch) {
     if ((cqe.flags & IORING_CQE_F_MORE) == 0) multishots_.erase(cqe.user_data);

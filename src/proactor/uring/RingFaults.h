@@ -43,6 +43,8 @@ class RingFaults {
   void beforeSubmit(io_uring_sqe& sqe);
   // The user_data of a multishot to cancel now, or 0.
   std::uint64_t pickCancel();
+  // How much of a send outside the ring shall be tried; 0 is a full send buffer.
+  std::size_t sendLimit(std::size_t size);
   // What the kernel completed goes in, what the engine shall see comes out.
   void completed(std::span<const io_uring_cqe> batch);
   std::size_t take(std::span<io_uring_cqe> batch);

@@ -164,6 +164,10 @@ void UringProactor::cancelAll(SocketHandle socket) {
   sqe.flags = IOSQE_CQE_SKIP_SUCCESS;
 }
 
+IoResult UringProactor::trySend(SocketHandle socket, std::string_view bytes) noexcept {
+  return KernelProactor::trySend(socket, bytes.substr(0, ring_.sendLimit(bytes.size())));
+}
+
 // More buffers than the completion queue has places could not be handed out at once; and their
 // table is locked memory too, so that it shrinks with the ring.
 int UringProactor::openBuffers() {

@@ -45,6 +45,7 @@ class UringProactor final : public KernelProactor {
   void read(IoContext& context, SocketHandle handle, std::span<char> into) override;
   void cancel(IoContext& context) override;
   void cancelAll(SocketHandle socket) override;
+  IoResult trySend(SocketHandle socket, std::string_view bytes) noexcept override;
   void run(TimePoint deadline) override;
 
  private:
