@@ -212,14 +212,15 @@ class Guard {
 constexpr int kUsageError = 2;
 constexpr int kSkipped = 77;
 
-// The counts are those of this compiler and this libc.
+// The counts are those of this compiler, its flags, and this libc.
 int describeBuild() {
 #ifdef __clang__
   const char* const compiler = "clang++ ";
 #else
   const char* const compiler = "g++ ";
 #endif
-  std::printf("%s%s, glibc %s\n", compiler, __VERSION__, gnu_get_libc_version());
+  std::printf("%s%s %s, glibc %s\n", compiler, __VERSION__, GYRE_GUARD_FLAGS,
+              gnu_get_libc_version());
   return 0;
 }
 
