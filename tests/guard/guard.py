@@ -94,17 +94,17 @@ def check(program, what, budgets):
     """Prints what there is to say; 0 when nothing costs more than it may."""
     kind, engine = what.split(".")
     build = build_of(program)
-    tolerance = judge.TOLERANCE
-    if build != budgets["build"]:
-        tolerance = judge.FOREIGN_TOLERANCE
+    verdict = judge.judge
+    if kind == "instructions" and build != budgets["build"]:
+        verdict = judge.judge_foreign
         print(f"{what}: the budgets are those of {budgets['build']}; this is {build}: "
-              f"{tolerance:.0%} more pass")
+              f"{judge.FOREIGN_TOLERANCE:.0%} more pass, of all floors together")
     counted = count(program, what)
-    complaints, remarks = judge.judge(kind, counted, budgets[what], tolerance)
+    complaints, remarks = verdict(kind, counted, budgets[what])
     attempts = 1 if engine == "sim" else ATTEMPTS
     while complaints and (attempts := attempts - 1):
         counted = judge.lowest(counted, count(program, what))
-        complaints, remarks = judge.judge(kind, counted, budgets[what], tolerance)
+        complaints, remarks = verdict(kind, counted, budgets[what])
     for remark in remarks:
         print(f"{what}: {remark}: less than it was, worth to be noted (--accept)")
     for complaint in complaints:

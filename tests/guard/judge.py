@@ -5,7 +5,8 @@ Both are by load and part. What was counted is {load: {part: {function: count}}}
 """
 
 TOLERANCE = 0.05
-# The counts are those of one compiler and one libc; others differ by that much in what is the same.
+# The counts are those of one compiler and one libc. Another one inlines other things, which moves
+# instructions from floor to floor, and differs by that much in what all of them need.
 FOREIGN_TOLERANCE = 0.25
 # A part of next to nothing must not fail by a single instruction, or call in a hundred messages.
 SLACK = {"instructions": 4, "calls": 0.01}
@@ -57,3 +58,12 @@ def judge(kind, counted, budgets, tolerance=TOLERANCE):
             elif count < budget * (1 - tolerance) - SLACK[kind]:
                 remarks.append(said)
     return complaints, remarks
+
+
+def judge_foreign(kind, counted, budgets):
+    """The same for figures of another build: only what all parts cost together is compared."""
+    merged = {load: {"in all": {f"{part}: {name}": count for part, functions in parts.items()
+                                for name, count in functions.items()}}
+              for load, parts in counted.items()}
+    sums = {load: {"in all": sum(parts.values())} for load, parts in budgets.items()}
+    return judge(kind, merged, sums, FOREIGN_TOLERANCE)
