@@ -8,6 +8,11 @@
 #include "net/OutputQueue.h"
 
 namespace gyre {
+namespace {
+
+constexpr std::size_t kAtOnceSize = 4 * 1024;
+
+}  // namespace
 
 // --- Any thread
 
@@ -69,10 +74,9 @@ void TcpConnection::encode(std::string_view plain) {
 // costs more than a system call, and the bytes are still in the cache. Measured with 16 KiB x 50:
 // 0.91 times the CPU; 256 KiB x 8: 0.80. Returns how much need not be queued.
 std::size_t TcpConnection::sendAtOnce(std::string_view bytes) noexcept {
-  constexpr std::size_t kAtOnceSize = 4 * 1024;
   // The second and third answer of an iteration are worth one send together, unless they are large.
   constexpr std::size_t kAlwaysAtOnceSize = 16 * 1024;
-  if (hasOutput() || bytes.size() < (has(kSentAtOnce) ? kAlwaysAtOnceSize : kAtOnceSize)) return 0;
+  if (hasOutput() || (has(kSentAtOnce) && bytes.size() < kAlwaysAtOnceSize)) return 0;
   const IoResult result = proactor().trySend(socket_, bytes);
   if (result.error != 0) {
     requestAbort(CloseReason::Error, result.error);
@@ -89,7 +93,7 @@ std::size_t TcpConnection::sendAtOnce(std::string_view bytes) noexcept {
 template <typename Bytes>
 void TcpConnection::enqueue(Bytes&& bytes) noexcept {
   if constexpr (std::is_same_v<std::remove_cvref_t<Bytes>, std::string_view>) {
-    bytes.remove_prefix(sendAtOnce(bytes));
+    if (bytes.size() >= kAtOnceSize) bytes.remove_prefix(sendAtOnce(bytes));
   }
   if (viewOf(bytes).empty()) return;
   const std::size_t before = outputBytes();

@@ -43,8 +43,8 @@ inline constexpr TimePoint kForever = TimePoint::max();
 
 // Bytes to send. They stay where they are until the terminal completion.
 struct IoSlice {
-  const char* data = nullptr;
-  std::size_t size = 0;
+  const char* data;
+  std::size_t size;
 };
 
 // Slices and bytes that one send takes at most. A send completes when all is done, and hides its
