@@ -100,6 +100,10 @@ void addFlags(CLI::App& command, BenchArguments& arguments) {
   addFlag(command, "--json", plan.printsJson, "for programs: one line");
   addFlag(command, "--sync", plan.isHarnessed,
           "for harnesses: print open and closed at the edges of the window");
+  command
+      .add_option("--count-in", plan.countFile,
+                  "for harnesses: keep the number of messages so far in its first 8 bytes")
+      ->type_name("FILE");
 }
 
 void reject(const std::string& cause) { throw CLI::ValidationError(cause); }
@@ -120,6 +124,7 @@ void rejectNonsense(const BenchArguments& arguments) {
   if (plan.isChecked && plan.size != plan.replySize) {
     reject("--check compares an echo: leave --reply-size");
   }
+  if (!plan.countFile.empty() && plan.threads > 1) reject("--count-in wants one thread");
   if (arguments.connects && plan.depth > 1) reject("--connect-per-request sends one message");
 }
 

@@ -19,12 +19,16 @@ struct BenchShare {
   std::size_t thread = 0;
   std::size_t firstConnection = 0;
   std::size_t connections = 0;
+  Counter* published = nullptr;  // counts the messages where others can read it
 };
 
 class BenchLedger {
  public:
   BenchLedger(const BenchPlan& plan, const BenchPayload& payload, BenchShare share)
-      : plan_(plan), payload_(payload), share_(share) {}
+      : plan_(plan),
+        payload_(payload),
+        share_(share),
+        messagesSoFar_(share.published != nullptr ? *share.published : unpublished_) {}
 
   const BenchPlan& plan() const noexcept { return plan_; }
   const BenchPayload& payload() const noexcept { return payload_; }
@@ -60,7 +64,8 @@ class BenchLedger {
   const BenchPayload& payload_;
   const BenchShare share_;
   BenchTally tally_;
-  Counter messagesSoFar_;
+  Counter unpublished_;
+  Counter& messagesSoFar_;
   bool isMeasuring_ = false;
   TimePoint started_{};
   TimePoint windowOpened_ = kForever;

@@ -37,6 +37,7 @@ struct BenchPlan {
   bool touchesIdle = false;  // Idle: one message each, then held
   bool printsJson = false;
   bool isHarnessed = false;  // tells a harness when the window opens and closes
+  std::string countFile;     // where a harness reads how many messages there were so far
   std::optional<Engine> engine;
 };
 

@@ -31,7 +31,8 @@ ProactorOptions loopOptions(const BenchPlan& plan) {
 
 }  // namespace
 
-BenchRun::BenchRun(const BenchPlan& plan) : plan_(plan), loop_(loopOptions(plan)) {
+BenchRun::BenchRun(const BenchPlan& plan)
+    : plan_(plan), countFile_(plan.countFile), loop_(loopOptions(plan)) {
   SignalWatcher::watch(&loop_, {SIGINT, SIGTERM}, [this](int) { interrupt(); });
   makeWorkers();
 }
@@ -41,7 +42,7 @@ void BenchRun::makeWorkers() {
   for (std::size_t i = 0; i < plan_.threads; ++i) {
     const std::size_t next = plan_.connections * (i + 1) / plan_.threads;
     workers_.push_back(std::make_unique<BenchWorker>(
-        plan_, payload_, BenchShare{i, first, next - first},
+        plan_, payload_, BenchShare{i, first, next - first, countFile_.counter()},
         [this](Event event) { loop_.queueInLoop([this, event] { onEvent(event); }); }));
     first = next;
   }

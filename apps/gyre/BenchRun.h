@@ -9,6 +9,7 @@
 #include <memory>
 #include <vector>
 
+#include "BenchCountFile.h"
 #include "BenchPlan.h"
 #include "BenchTally.h"
 #include "BenchWorker.h"
@@ -51,6 +52,7 @@ class BenchRun {
 
   const BenchPlan& plan_;
   const BenchPayload payload_;
+  const BenchCountFile countFile_;
   EventLoop loop_;
   Stage stage_ = Stage::Connecting;
   bool wasInterrupted_ = false;

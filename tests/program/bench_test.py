@@ -7,6 +7,7 @@ import pty
 import signal
 import socket
 import subprocess
+import tempfile
 import threading
 import time
 
@@ -73,6 +74,7 @@ class BenchUsageTest(BenchTest):
                 ("--idle", "--connect-per-request"): ("exclude each other",),
                 ("--touch",): ("--touch is for --idle",),
                 ("--size", "0", "--reply-size", "0"): ("both 0",),
+                ("--count-in", "/dev/null", "--threads", "2"): ("wants one thread",),
                 ("--reply-size", "0", "--rate", "5"): ("one-way",),
                 ("--reply-size", "5", "--check"): ("--check compares an echo",),
                 ("--connect-per-request", "--depth", "2"): ("one message",)}.items():
@@ -292,6 +294,28 @@ class BenchSurroundingsTest(BenchTest):
                 self.assertEqual(process.wait(timeout=children.PATIENCE), 0)
                 self.assertTrue(report["interrupted"])
                 self.assertLess(report["seconds"], 100)
+
+    def test_a_harness_reads_the_count_while_it_runs_and_may_stop_it(self):
+        with Server("--threads", "0") as server, tempfile.NamedTemporaryFile() as file:
+            process = self.start(server, "--duration", "600", "--json", "--sync", "--count-in",
+                                 file.name)
+            self.assertEqual(process.stdout.readline(), "open\n")
+            count = lambda: int.from_bytes(os.pread(file.fileno(), 8, 0), "little")  # noqa: E731
+            deadline = time.monotonic() + children.PATIENCE
+            while count() < 1000:
+                self.assertLess(time.monotonic(), deadline)
+            process.send_signal(signal.SIGSTOP)
+            os.waitpid(process.pid, os.WUNTRACED)
+            stopped = count()
+            process.send_signal(signal.SIGCONT)
+            while count() == stopped:
+                self.assertLess(time.monotonic(), deadline)
+            process.send_signal(signal.SIGINT)
+            self.assertEqual(process.stdout.readline(), "closed\n")
+            report = json.loads(process.stdout.readline())
+            self.assertEqual(process.wait(timeout=children.PATIENCE), 0)
+            self.assertLessEqual(report["messages"], count())
+            self.assertGreater(report["messages"], stopped - 1000)
 
     def test_a_terminal_gets_a_progress_line_that_fits_and_goes_away(self):
         with Server("--threads", "0") as server:
