@@ -1,13 +1,13 @@
 // epoll_echo: the hand-written epoll echo server that gyre is measured against.
 //
-// Usage: epoll_echo PORT [CPU]
+// Usage: epoll_echo PORT [echo|sink|source|broadcast]
 // One thread, one hot receive buffer for all connections, no allocation on the steady path. Edge
 // triggered, because a level-triggered item is polled once more in every wait that follows. While
-// output is pending a connection does not read: it queues at most one receive buffer.
+// output is pending a connection does not read: it queues at most one receive buffer. It is also
+// the hand-written sink, source (level triggered: one send per wait) and broadcast.
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <sched.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -19,6 +19,8 @@
 #include <cstdio>
 #include <cstdlib>
 #include <string>
+#include <string_view>
+#include <vector>
 
 namespace {
 
@@ -34,11 +36,14 @@ struct Connection {
 };
 
 enum class Step { Done, Again, Closed };
+enum class Mode { Echo, Sink, Source, Broadcast };
 
 alignas(4096) std::array<char, kHotBytes> hot;
 int epollFd = -1;
 int listenFd = -1;
 bool acceptPaused = false;
+Mode mode = Mode::Echo;
+std::vector<Connection*> members;  // of a broadcast
 
 [[noreturn]] void die(const char* what) {
   std::perror(what);
@@ -50,13 +55,6 @@ void watch(int op, int fd, uint32_t events, void* tag) {
   event.events = events;
   event.data.ptr = tag;
   if (epoll_ctl(epollFd, op, fd, &event) < 0) die("epoll_ctl");
-}
-
-void pinTo(int cpu) {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  CPU_SET(cpu, &set);
-  if (sched_setaffinity(0, sizeof set, &set) < 0) die("sched_setaffinity");
 }
 
 int listenOn(uint16_t port) {
@@ -78,6 +76,7 @@ int listenOn(uint16_t port) {
 }
 
 void closeConnection(Connection* c) {
+  std::erase(members, c);
   close(c->fd);
   delete c;
   if (!acceptPaused) return;
@@ -89,8 +88,10 @@ void acceptAll() {
   for (;;) {
     const int fd = accept4(listenFd, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (fd >= 0) {
-      watch(EPOLL_CTL_ADD, fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
-            new Connection{fd, false, false, 0, {}});
+      auto* c = new Connection{fd, false, false, 0, {}};
+      if (mode == Mode::Broadcast) members.push_back(c);
+      const uint32_t others = mode == Mode::Source ? 0 : EPOLLIN | EPOLLET;
+      watch(EPOLL_CTL_ADD, fd, EPOLLOUT | EPOLLRDHUP | others, c);
       continue;
     }
     if (errno == EINTR || errno == ECONNABORTED || errno == EPROTO) continue;
@@ -115,6 +116,28 @@ bool flushPending(Connection* c) {
   return true;
 }
 
+// Sends it, or queues what the kernel does not take. False when the connection is beyond help.
+bool deliver(Connection* c, size_t size) {
+  if (!c->pending.empty()) {  // Only of a broadcast.
+    c->pending.append(hot.data(), size);
+    return true;
+  }
+  ssize_t sent = send(c->fd, hot.data(), size, MSG_NOSIGNAL);
+  if (sent < 0 && errno != EAGAIN && errno != EINTR) return false;
+  if (sent < 0) sent = 0;
+  if (static_cast<size_t>(sent) == size) return true;
+  c->pending.assign(hot.data() + sent, size - static_cast<size_t>(sent));
+  return flushPending(c);
+}
+
+// A member that is beyond help is told of by an event of its own.
+bool answer(Connection* c, size_t size) {
+  if (mode == Mode::Sink) return true;
+  if (mode == Mode::Echo) return deliver(c, size);
+  for (Connection* member : members) deliver(member, size);
+  return true;
+}
+
 // One receive and its echo.
 Step echoOnce(Connection* c) {
   const ssize_t n = recv(c->fd, hot.data(), hot.size(), 0);
@@ -122,19 +145,20 @@ Step echoOnce(Connection* c) {
   if (n < 0) return errno == EAGAIN ? Step::Done : Step::Closed;
   if (n == 0) return Step::Closed;
   const auto received = static_cast<size_t>(n);
-  ssize_t sent = send(c->fd, hot.data(), received, MSG_NOSIGNAL);
-  if (sent < 0 && errno != EAGAIN && errno != EINTR) return Step::Closed;
-  if (sent < 0) sent = 0;
-  if (static_cast<size_t>(sent) < received) {
-    c->pending.assign(hot.data() + sent, received - static_cast<size_t>(sent));
-    if (!flushPending(c)) return Step::Closed;
-  }
+  if (!answer(c, received)) return Step::Closed;
   // A receive that did not fill the buffer has emptied the socket: what comes later is a new edge.
   // A FIN whose edge has been reported is not.
   return received == hot.size() || c->finSeen ? Step::Again : Step::Done;
 }
 
+void pour(Connection* c, uint32_t events) {
+  const ssize_t n = send(c->fd, hot.data(), hot.size(), MSG_NOSIGNAL);
+  const bool isLost = n < 0 && errno != EAGAIN && errno != EINTR;
+  if (isLost || (events & ~uint32_t{EPOLLOUT}) != 0) closeConnection(c);
+}
+
 void serve(Connection* c, uint32_t events) {
+  if (mode == Mode::Source) return pour(c, events);
   if (!c->pending.empty() && !flushPending(c)) return closeConnection(c);
   if ((events & ~uint32_t{EPOLLOUT}) != 0) c->readable = true;
   if ((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) c->finSeen = true;
@@ -148,13 +172,16 @@ void serve(Connection* c, uint32_t events) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc < 2 || argc > 3) {
-    std::fprintf(stderr, "usage: epoll_echo PORT [CPU]\n");
+  const std::string_view name = argc == 3 ? argv[2] : "echo";
+  if (name == "sink") mode = Mode::Sink;
+  if (name == "source") mode = Mode::Source;
+  if (name == "broadcast") mode = Mode::Broadcast;
+  if (argc < 2 || argc > 3 || (mode == Mode::Echo && name != "echo")) {
+    std::fprintf(stderr, "usage: epoll_echo PORT [echo|sink|source|broadcast]\n");
     return 2;
   }
   std::signal(SIGTERM, [](int) { _exit(0); });
   std::signal(SIGINT, [](int) { _exit(0); });
-  if (argc == 3) pinTo(std::atoi(argv[2]));
   epollFd = epoll_create1(EPOLL_CLOEXEC);
   listenFd = listenOn(static_cast<uint16_t>(std::atoi(argv[1])));
   watch(EPOLL_CTL_ADD, listenFd, EPOLLIN, nullptr);

@@ -1,6 +1,6 @@
 // uring_echo: the hand-written io_uring echo server that gyre is measured against.
 //
-// Usage: uring_echo PORT [CPU]
+// Usage: uring_echo PORT [echo|sink|source|broadcast]
 // One thread, one ring, raw system calls. A connection receives by multishot from a small, hot
 // buffer ring; one that fills its buffers changes to single receives into a large buffer of its
 // own. What arrives is sent at once by send(2), while it is in the cache; what that leaves over is
@@ -9,7 +9,6 @@
 #include <linux/io_uring.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <sched.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -24,6 +23,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace {
@@ -39,6 +39,7 @@ constexpr unsigned kFullForBulk = 2;  // Full buffers in a row.
 constexpr size_t kQueuedMax = 256 * 1024;
 constexpr unsigned kFeatNoIowait = 1U << 17, kEnterNoIowait = 1U << 7;  // Linux 6.15.
 
+enum class Mode { Echo, Sink, Source, Broadcast };
 enum Op : uint64_t { Accept = 1, Stream, Single, Send, Cancel, OpMask = 7 };
 
 struct Connection {
@@ -171,7 +172,8 @@ class Ring {
 
 class Server {
  public:
-  explicit Server(uint16_t port) : listenFd_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+  Server(uint16_t port, Mode mode)
+      : mode_(mode), listenFd_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
     const int one = 1;
     setsockopt(listenFd_, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
     setsockopt(listenFd_, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);  // Inherited on accept.
@@ -229,6 +231,8 @@ class Server {
       auto* c = new Connection;
       c->fd = cqe.res;
       armReceive(*c);
+      if (mode_ == Mode::Broadcast) members_.push_back(c);
+      if (mode_ == Mode::Source) submitSend(*c);
     }
     if ((cqe.flags & IORING_CQE_F_MORE) != 0) return;
     accepting_ = false;
@@ -293,6 +297,11 @@ class Server {
   }
 
   void echo(Connection& c, const char* data, size_t length) {
+    if (mode_ == Mode::Echo) return deliver(c, data, length);
+    for (Connection* member : members_) deliver(*member, data, length);
+  }
+
+  void deliver(Connection& c, const char* data, size_t length) {
     if (c.ended) return;
     ssize_t sent = 0;
     if (!c.sending) sent = ::send(c.fd, data, length, MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -312,9 +321,10 @@ class Server {
   }
 
   void submitSend(Connection& c) {
+    const std::string& from = mode_ == Mode::Source ? endless_ : c.inFlight;
     io_uring_sqe& sqe = ring_.prepare(Send, &c, IORING_OP_SEND, c.fd);
-    sqe.addr = addressOf(c.inFlight.data() + c.bytesSent);
-    sqe.len = static_cast<uint32_t>(c.inFlight.size() - c.bytesSent);
+    sqe.addr = addressOf(from.data() + c.bytesSent);
+    sqe.len = static_cast<uint32_t>(from.size() - c.bytesSent);
     sqe.msg_flags = MSG_WAITALL | MSG_NOSIGNAL;
     c.sending = true;
   }
@@ -322,6 +332,7 @@ class Server {
   void handleSent(Connection& c, int result) {
     c.sending = false;
     if (result < 0 && result != -EINTR && result != -EAGAIN) abort(c);
+    if (mode_ == Mode::Source && !c.ended) return submitSend(c);
     if (result > 0) c.bytesSent += static_cast<size_t>(result);
     if (c.bytesSent < c.inFlight.size()) return submitSend(c);
     if (!c.queued.empty()) return sendQueued(c);
@@ -343,28 +354,34 @@ class Server {
     if (c.bulk) --bulkConnections_;
     if (c.bulkBuffer != nullptr) bulkPool_.push_back(c.bulkBuffer);
     close(c.fd);
+    std::erase(members_, &c);
     delete &c;
     if (!accepting_) armAccept();
   }
 
   Ring ring_;
+  const Mode mode_;
   int listenFd_;
   bool accepting_ = false;
   unsigned bulkConnections_ = 0;
   std::vector<char*> bulkPool_;
   std::vector<Connection*> starving_;  // Receivers that found no buffer, in their order.
+  std::vector<Connection*> members_;   // Of a broadcast.
+  const std::string endless_ = std::string(kBulkBytes, '\0');  // What a source sends.
 };
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc < 2 || argc > 3) {
-    std::fprintf(stderr, "usage: uring_echo PORT [CPU]\n");
+  const std::string_view name = argc == 3 ? argv[2] : "echo";
+  Mode mode = Mode::Echo;
+  if (name == "sink") mode = Mode::Sink;
+  if (name == "source") mode = Mode::Source;
+  if (name == "broadcast") mode = Mode::Broadcast;
+  if (argc < 2 || argc > 3 || (mode == Mode::Echo && name != "echo")) {
+    std::fprintf(stderr, "usage: uring_echo PORT [echo|sink|source|broadcast]\n");
     return 2;
   }
   for (const int signal : {SIGTERM, SIGINT}) std::signal(signal, [](int) { _exit(0); });
-  cpu_set_t cpus{};
-  if (argc == 3) CPU_SET(std::atoi(argv[2]), &cpus);
-  if (argc == 3 && sched_setaffinity(0, sizeof cpus, &cpus) < 0) die("sched_setaffinity");
-  Server(static_cast<uint16_t>(std::atoi(argv[1]))).run();
+  Server(static_cast<uint16_t>(std::atoi(argv[1])), mode).run();
 }

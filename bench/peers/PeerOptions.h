@@ -12,8 +12,13 @@
 
 namespace peer {
 
-// usage: PROGRAM PORT [echo|sink|source]
-enum class Mode : std::uint8_t { Echo, Sink, Source };
+// usage: PROGRAM PORT [echo|sink|source|broadcast]
+enum class Mode : std::uint8_t {
+  Echo,
+  Sink,
+  Source,
+  Broadcast,  // what one connection says goes to all
+};
 
 struct Options {
   std::uint16_t port = 0;
@@ -28,9 +33,9 @@ inline constexpr std::size_t kOutputMax = 256 * 1024;
 // Signals end a peer at once, with status 0: no peer is timed while it ends.
 inline Options parse(int argc, char** argv) {
   const std::string_view mode = argc == 3 ? argv[2] : "echo";
-  const bool isKnown = mode == "echo" || mode == "sink" || mode == "source";
+  const bool isKnown = mode == "echo" || mode == "sink" || mode == "source" || mode == "broadcast";
   if (argc < 2 || argc > 3 || !isKnown) {
-    std::fprintf(stderr, "usage: %s PORT [echo|sink|source]\n", argv[0]);
+    std::fprintf(stderr, "usage: %s PORT [echo|sink|source|broadcast]\n", argv[0]);
     std::exit(2);
   }
   std::signal(SIGPIPE, SIG_IGN);
@@ -40,6 +45,7 @@ inline Options parse(int argc, char** argv) {
   options.port = static_cast<std::uint16_t>(std::atoi(argv[1]));
   if (mode == "sink") options.mode = Mode::Sink;
   if (mode == "source") options.mode = Mode::Source;
+  if (mode == "broadcast") options.mode = Mode::Broadcast;
   return options;
 }
 

@@ -1,9 +1,12 @@
-// peer_asio: an echo, sink or source server on Boost.Asio; built once on epoll, once on io_uring.
+// peer_asio: an echo, sink, source or broadcast server on Boost.Asio; built once on epoll, once on
+// io_uring.
 //
 // One thread, and Asio is told so: it takes no locks.
 #include <boost/asio.hpp>
 #include <memory>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "PeerOptions.h"
 
@@ -22,7 +25,10 @@ class Connection : public std::enable_shared_from_this<Connection> {
     socket_.set_option(tcp::no_delay(true), ignored);
   }
 
+  ~Connection() { std::erase(members, this); }
+
   void start() {
+    if (mode_ == peer::Mode::Broadcast) members.push_back(this);
     if (mode_ == peer::Mode::Source) {
       write(0, kOwnBytes);
     } else {
@@ -43,7 +49,30 @@ class Connection : public std::enable_shared_from_this<Connection> {
         [self = shared_from_this()](const boost::system::error_code& error, std::size_t count) {
           if (isOver(error)) return;
           if (error || self->mode_ == peer::Mode::Sink) return self->read();
+          if (self->mode_ == peer::Mode::Broadcast) return self->tellAll(count);
           self->write(0, count);
+        });
+  }
+
+  void tellAll(std::size_t count) {
+    const auto message = std::make_shared<const std::string>(bytes_.get(), count);
+    for (Connection* member : members) member->tell(message);
+    read();
+  }
+
+  // One write at a time; a listener that is still taking one gets the next behind it.
+  void tell(const std::shared_ptr<const std::string>& message) {
+    letters_.push_back(message);
+    if (letters_.size() == 1) writeLetter();
+  }
+
+  void writeLetter() {
+    asio::async_write(
+        socket_, asio::buffer(*letters_.front()),
+        [self = shared_from_this()](const boost::system::error_code& error, std::size_t) {
+          if (error) return;
+          self->letters_.erase(self->letters_.begin());
+          if (!self->letters_.empty()) self->writeLetter();
         });
   }
 
@@ -61,6 +90,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   tcp::socket socket_;
   const peer::Mode mode_;
   std::unique_ptr<char[]> bytes_;
+  std::vector<std::shared_ptr<const std::string>> letters_;  // on their way out
+  static inline std::vector<Connection*> members;            // of a broadcast
 };
 
 void acceptAll(tcp::acceptor& acceptor, peer::Mode mode) {

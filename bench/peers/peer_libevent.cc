@@ -1,4 +1,4 @@
-// peer_libevent: an echo, sink or source server on libevent's bufferevents.
+// peer_libevent: an echo, sink, source or broadcast server on libevent's bufferevents.
 //
 // Input moves to the output without a copy. Single reads and writes may be as large as the other
 // peers' (libevent 2.1 itself reads at most 4 KiB at a time).
@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 
 #include <array>
+#include <vector>
 
 #include "PeerOptions.h"
 
@@ -18,11 +19,25 @@ namespace {
 
 peer::Options options;
 std::array<char, peer::kBufferBytes> zeros;
+std::vector<bufferevent*> members;  // of a broadcast
 
 std::size_t unsent(bufferevent* b) { return evbuffer_get_length(bufferevent_get_output(b)); }
 
+void forget(bufferevent* b) {
+  std::erase(members, b);
+  bufferevent_free(b);
+}
+
+void tellAll(evbuffer* input) {
+  const std::size_t size = evbuffer_get_length(input);
+  const unsigned char* data = evbuffer_pullup(input, -1);
+  for (bufferevent* member : members) bufferevent_write(member, data, size);
+  evbuffer_drain(input, size);
+}
+
 void handleRead(bufferevent* b, void*) {
   evbuffer* input = bufferevent_get_input(b);
+  if (options.mode == peer::Mode::Broadcast) return tellAll(input);
   if (options.mode == peer::Mode::Sink) {
     evbuffer_drain(input, evbuffer_get_length(input));
     return;
@@ -42,16 +57,16 @@ void handleWritten(bufferevent* b, void*) {
 // The peer has sent its FIN, and all it was owed has been sent.
 void handleLastWritten(bufferevent* b, void*) {
   shutdown(bufferevent_getfd(b), SHUT_WR);
-  bufferevent_free(b);
+  forget(b);
 }
 
 void handleEvent(bufferevent* b, short events, void*) {
-  if ((events & BEV_EVENT_EOF) == 0 || (events & BEV_EVENT_ERROR) != 0) return bufferevent_free(b);
+  if ((events & BEV_EVENT_EOF) == 0 || (events & BEV_EVENT_ERROR) != 0) return forget(b);
   if (unsent(b) == 0) return handleLastWritten(b, nullptr);
   bufferevent_disable(b, EV_READ);
   bufferevent_setcb(
-      b, nullptr, handleLastWritten,
-      [](bufferevent* failed, short, void*) { bufferevent_free(failed); }, nullptr);
+      b, nullptr, handleLastWritten, [](bufferevent* failed, short, void*) { forget(failed); },
+      nullptr);
 }
 
 void handleConnection(evconnlistener* listener, evutil_socket_t fd, sockaddr*, int, void*) {
@@ -64,6 +79,7 @@ void handleConnection(evconnlistener* listener, evutil_socket_t fd, sockaddr*, i
   bufferevent_setcb(b, handleRead, handleWritten, handleEvent, nullptr);
   bufferevent_enable(b, EV_READ | EV_WRITE);
   if (options.mode == peer::Mode::Source) handleWritten(b, nullptr);
+  if (options.mode == peer::Mode::Broadcast) members.push_back(b);
 }
 
 }  // namespace

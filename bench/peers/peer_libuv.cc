@@ -1,10 +1,12 @@
-// peer_libuv: an echo, sink or source server on libuv, written as its users write for speed.
+// peer_libuv: an echo, sink, source or broadcast server on libuv, written as its users write for
+// speed.
 //
 // One receive buffer for all connections; what uv_try_write could not send is copied and written
 // later, and until then the connection is not read.
 #include <arpa/inet.h>
 #include <uv.h>
 
+#include <algorithm>
 #include <array>
 #include <string>
 #include <vector>
@@ -24,12 +26,14 @@ struct Connection {
 peer::Options options;
 uv_loop_t* loop = nullptr;
 std::array<char, peer::kBufferBytes> buffer;
+std::vector<Connection*> members;  // of a broadcast
 
 uv_stream_t* streamOf(Connection& c) { return reinterpret_cast<uv_stream_t*>(&c.handle); }
 
 void closeConnection(Connection& c) {
   auto* handle = reinterpret_cast<uv_handle_t*>(&c.handle);
   if (uv_is_closing(handle) != 0) return;
+  std::erase(members, &c);
   uv_close(handle, [](uv_handle_t* closed) { delete static_cast<Connection*>(closed->data); });
 }
 
@@ -56,6 +60,27 @@ void writeLater(Connection& c, const char* data, std::size_t size) {
   uv_write(&c.write, streamOf(c), &rest, 1, handleWritten);
 }
 
+struct Letter {
+  uv_write_t write{};
+  std::string text;
+};
+
+// What does not go out at once is copied: a slow listener.
+void tellAll(const char* data, std::size_t size) {
+  const uv_buf_t all = uv_buf_init(const_cast<char*>(data), static_cast<unsigned>(size));
+  for (Connection* c : members) {
+    const int sent = std::max(uv_try_write(streamOf(*c), &all, 1), 0);
+    if (static_cast<std::size_t>(sent) == size) continue;
+    auto* letter = new Letter;
+    letter->text.assign(data + sent, data + size);
+    letter->write.data = letter;
+    const uv_buf_t rest =
+        uv_buf_init(letter->text.data(), static_cast<unsigned>(letter->text.size()));
+    uv_write(&letter->write, streamOf(*c), &rest, 1,
+             [](uv_write_t* request, int) { delete static_cast<Letter*>(request->data); });
+  }
+}
+
 void handleRead(uv_stream_t* stream, ssize_t count, const uv_buf_t* chunk) {
   auto& c = *static_cast<Connection*>(stream->data);
   if (count == 0) return;
@@ -65,6 +90,9 @@ void handleRead(uv_stream_t* stream, ssize_t count, const uv_buf_t* chunk) {
   }
   if (count < 0) return closeConnection(c);
   if (options.mode == peer::Mode::Sink) return;
+  if (options.mode == peer::Mode::Broadcast) {
+    return tellAll(chunk->base, static_cast<std::size_t>(count));
+  }
   const uv_buf_t all = uv_buf_init(chunk->base, static_cast<unsigned>(count));
   int sent = uv_try_write(stream, &all, 1);
   if (sent < 0 && sent != UV_EAGAIN) return closeConnection(c);
@@ -98,6 +126,7 @@ void handleConnection(uv_stream_t* listener, int status) {
   if (uv_accept(listener, streamOf(*c)) < 0) return closeConnection(*c);
   uv_tcp_nodelay(&c->handle, 1);
   if (options.mode == peer::Mode::Source) return pour(*c);
+  if (options.mode == peer::Mode::Broadcast) members.push_back(c);
   readOn(*c);
 }
 
