@@ -2,14 +2,16 @@
 
 import json
 import sys
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 from harness import checks, machine, plot, report
-from harness.measure import measure, system_calls_per_message
+from harness.measure import Contender, measure_memory, system_calls_per_message
 
-PRECISE = 0.03  # half the 95 % interval of gyre ÷ floor, as a share
-
-MEMORY_ROUNDS = 3
+MEMORY_ROUNDS = 2
+# What a process happens to get from the kernel (where its pages lie) lasts as long as it does: it
+# must not last for all rounds.
+ROUNDS_PER_START = 16
 
 
 @dataclass
@@ -20,74 +22,99 @@ class Campaign:
     plan: object
     rounds: int
     rounds_max: int
+    precision: float = report.PRECISE
     traced: tuple = ()
+    memory_rounds: int = MEMORY_ROUNDS
     samples: list = field(default_factory=list)
     memory: list = field(default_factory=list)
     system_calls: list = field(default_factory=list)
 
     def run(self, with_checks=True):
         if with_checks:
-            for spec in self.specs:
-                checks.verify(spec, self.plan.load_program, self.plan.server_cpu)
-                _tell(f"{spec.name}: echoes correctly")
-        for number in range(self.rounds_max):
-            wanted = [w for w in self.workloads if self._wants_round(w, number)]
-            for workload in wanted:
-                self._run_round(workload, number)
+            check_all(self.specs, self.plan)
+        for workload in self.workloads:
+            if workload.is_memory:
+                self._measure_memory(workload)
+            else:
+                self._compare(workload)
         for workload in self.workloads:
             if workload.name in self.traced:
                 self._trace(workload)
 
     def write(self, folder):
         """FOLDER/NAME.json and .svg; prints the tables."""
-        rows = report.summarize(self.samples, self._floor_names(), self.specs[0].name)
+        rows = report.summarize(self.samples, self.roles())
+        verdicts = report.verdicts(rows, self.roles())
         memory = report.summarize_memory(self.memory)
-        if rows:
-            print(report.format_table(rows))
-        if memory:
-            print(report.format_memory(memory))
+        for text in (report.format_table(rows), report.format_memory(memory),
+                     report.format_verdicts(verdicts)):
+            if text:
+                print(text + "\n")
         document = {
-            "name": self.name,
-            "machine": machine.describe(),
-            "seconds": self.plan.seconds,
-            "reference": self.specs[0].name,
             "summary": rows,
+            "verdicts": verdicts,
             "memory": memory,
             "system_calls": self.system_calls,
+            "not_done": self.not_done(),
             "samples": [sample.as_dict() for sample in self.samples + self.memory],
         }
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / f"{self.name}.json").write_text(json.dumps(document, indent=1) + "\n")
-        if plot.draw_ratios(rows, folder / f"{self.name}.svg"):
-            _tell(f"results: {folder / self.name}.json, .svg")
-        else:
-            _tell(f"results: {folder / self.name}.json (no plot: gnuplot is missing)")
+        save(folder, self.name, self.plan, self.specs[0].name, document)
+        plot.draw_ratios(rows, folder / f"{self.name}.svg")
 
-    def _floor_names(self):
-        return [spec.name for spec in self.specs if spec.is_floor]
+    def roles(self):
+        return report.Roles.of(self.specs)
 
-    def _wants_round(self, workload, number):
-        if workload.is_memory:
-            return number < max(1, min(self.rounds // 2, MEMORY_ROUNDS))
+    def not_done(self):
+        """Who cannot do what, and why."""
+        return [{"server": spec.name, "workload": workload.name,
+                 "why": "its program only echoes"}
+                for workload in self.workloads for spec in self.specs
+                if not spec.can(workload.mode)]
+
+    def _compare(self, workload):
+        """Rounds of one window each, in an order that turns, until the ratios are precise."""
+        specs = [spec for spec in self.specs if spec.can(workload.mode)]
+        number = 0
+        while number < self.rounds_max and not self._is_done(workload, number):
+            with ExitStack() as stack:
+                # The order turns, so that no server always starts after, or follows, the same one.
+                first = number // ROUNDS_PER_START % len(specs)
+                contenders = [stack.enter_context(Contender(spec, workload, self.plan))
+                              for spec in specs[first:] + specs[:first]]
+                for _ in range(ROUNDS_PER_START):
+                    self._run_round(contenders, number)
+                    number += 1
+                    if number >= self.rounds_max or self._is_done(workload, number):
+                        break
+        self._tell_workload(workload, number)
+
+    def _run_round(self, contenders, number):
+        self.plan.patience.wait_for_quiet()
+        turn = number % len(contenders)
+        for contender in contenders[turn:] + contenders[:turn]:
+            self.samples.append(contender.window(number))
+
+    def _is_done(self, workload, number):
         if number < self.rounds:
-            return True
+            return False
         own = [sample for sample in self.samples if sample.workload == workload.name]
-        return not report.is_precise(own, self.specs[0].name, self._floor_names(), PRECISE)
+        return report.is_precise(own, self.roles(), self.precision)
 
-    def _run_round(self, workload, number):
-        # The order turns, so that no server always follows the same one.
-        turn = number % len(self.specs)
-        for spec in self.specs[turn:] + self.specs[:turn]:
-            if not spec.can(workload.mode):
-                continue
-            sample = measure(spec, workload, self.plan, number)
-            head = f"round {number + 1}  {workload.name:>13}  {spec.name:<12}"
-            if workload.is_memory:
+    def _tell_workload(self, workload, number):
+        own = [sample for sample in self.samples if sample.workload == workload.name]
+        tell(f"{workload.name}: {number} rounds")
+        for row in report.summarize(own, self.roles()):
+            tell(f"  {row['server']:<12} {row['cpu_median_us']:9.3f} µs"
+                 f"  ÷ floor {report.ratio_text(row['to_floor']):<16}"
+                 f"  ÷ peer {report.ratio_text(row['to_peer'])}")
+
+    def _measure_memory(self, workload):
+        for number in range(self.memory_rounds):
+            for spec in self.specs:
+                sample = measure_memory(spec, workload, self.plan, number)
                 self.memory.append(sample)
-                _tell(f"{head} {sample.user:9.0f} B user {sample.slab:9.0f} B slab")
-            else:
-                self.samples.append(sample)
-                _tell(f"{head} {sample.server_cpu:9.3f} µs  foreign {sample.foreign:.2f}")
+                tell(f"{workload.name}  {spec.name:<12} {sample.user:9.0f} B user"
+                     f" {sample.slab:9.0f} B slab")
 
     def _trace(self, workload):
         for spec in self.specs:
@@ -96,8 +123,24 @@ class Campaign:
                 continue
             self.system_calls.append(
                 {"workload": workload.name, "server": spec.name, "per_message": calls})
-            _tell(f"{workload.name:>13}  {spec.name:<12} {calls:.3f} system calls per message")
+            tell(f"{workload.name:>13}  {spec.name:<12} {calls:.3f} system calls per message")
 
 
-def _tell(text):
-    print(text, file=sys.stderr)
+def check_all(specs, plan):
+    for spec in specs:
+        checks.verify(spec, plan.load_program, plan.server_cpu)
+        tell(f"{spec.name}: echoes correctly")
+
+
+def save(folder, name, plan, reference, document):
+    """FOLDER/NAME.json: the document, and what a reader must know of where it comes from."""
+    head = {"name": name, "machine": machine.describe(), "seconds": plan.seconds,
+            "reference": reference}
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{name}.json"
+    path.write_text(json.dumps({**head, **document}, indent=1) + "\n")
+    tell(f"results: {path}")
+
+
+def tell(text):
+    print(text, file=sys.stderr, flush=True)

@@ -1,15 +1,18 @@
-"""The load: `gyre bench`, pinned, held at both edges of its window."""
+"""The load: `gyre bench` or `crowd`, pinned, on one CPU of its own."""
 
 import json
 import os
 import select
 import signal
+import struct
 import subprocess
+import tempfile
 import time
 
 from harness.servers import BenchError
 
 GRACE_SECONDS = 20.0
+ENDLESS = "86400"
 
 
 def load_command(program, port, arguments):
@@ -19,11 +22,11 @@ def load_command(program, port, arguments):
 class LoadProcess:
     """Use as a context manager. Its output: "open", "closed", and one line of JSON."""
 
-    def __init__(self, program, cpu, port, arguments, seconds):
+    def __init__(self, command, cpu, seconds):
         self._buffer = b""
         self._deadline = time.monotonic() + seconds + GRACE_SECONDS
         self._process = subprocess.Popen(
-            load_command(program, port, ["--sync", *arguments]),
+            command,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -38,6 +41,10 @@ class LoadProcess:
             self._process.kill()
         self._process.communicate()
 
+    @property
+    def pid(self):
+        return self._process.pid
+
     def await_line(self, expected):
         line = self._read_line()
         if line != expected:
@@ -49,10 +56,13 @@ class LoadProcess:
     def result(self):
         """Its JSON; a run that was not what was asked is an error."""
         report = json.loads(self._read_line())
+        self._require_success()
+        return report
+
+    def _require_success(self):
         _, err = self._process.communicate(timeout=GRACE_SECONDS)
         if self._process.returncode != 0:
             raise BenchError(f"the load failed: {err.decode(errors='replace').strip()[-300:]}")
-        return report
 
     def _read_line(self):
         pipe = self._process.stdout
@@ -67,3 +77,54 @@ class LoadProcess:
             self._buffer += chunk
         line, _, self._buffer = self._buffer.partition(b"\n")
         return line.decode()
+
+
+class HeldLoad(LoadProcess):
+    """A load that stays connected and is stopped except while its server's window lasts.
+
+    So windows can be short and many, without a process and its connections to start for each; how
+    many messages there were is in a file that both sides have mapped.
+    """
+
+    def __init__(self, plan, server, workload):
+        self._counter = tempfile.NamedTemporaryFile()
+        self._is_crowd = workload.kind == "broadcast"
+        if self._is_crowd:
+            command = [str(plan.crowd_program), "127.0.0.1", str(server.port),
+                       str(workload.connections), str(workload.size), self._counter.name]
+        else:
+            held = ["--sync", "--count-in", self._counter.name, "--warmup", "0", "--duration",
+                    ENDLESS]
+            command = load_command(plan.load_program, server.port, [*workload.arguments, *held])
+        super().__init__(command, plan.load_cpu, workload.connections / 1000)
+        try:
+            self.await_line("open")
+            self.pause()
+        except BaseException:
+            super().__exit__()
+            raise
+
+    def pause(self):
+        self._signal(signal.SIGSTOP)
+
+    def resume(self):
+        self._signal(signal.SIGCONT)
+
+    def messages(self):
+        return struct.unpack("=Q", os.pread(self._counter.fileno(), 8, 0))[0]
+
+    def finish(self):
+        """Ends it; an error since its start is an error here."""
+        self._deadline = time.monotonic() + GRACE_SECONDS
+        self.resume()
+        self.interrupt()
+        if self._is_crowd:
+            return self._require_success()
+        self.await_line("closed")
+        return self.result()
+
+    def _signal(self, number):
+        if self._process.poll() is not None:
+            self._require_success()
+            raise BenchError("the load ended early")
+        self._process.send_signal(number)

@@ -1,13 +1,30 @@
-"""What the samples say: medians, minima and paired ratios, as rows and as a table."""
+"""What the samples say: medians, paired ratios and verdicts, as rows and as tables."""
 
-import math
-from statistics import mean, median, stdev
+from dataclasses import dataclass
+from statistics import median
 
 from harness.machine import DISTURBED
+from harness.servers import PEERS
+from harness.stats import ratio_of, verdict
 
-# Student's t by degrees of freedom: two-sided 95 %, and one-sided 95 %.
-T_INTERVAL = (12.71, 4.30, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26, 2.23, 2.20, 2.18, 2.16, 2.14)
-T_UPPER = (6.31, 2.92, 2.35, 2.13, 2.02, 1.94, 1.89, 1.86, 1.83, 1.81, 1.80, 1.78, 1.77, 1.76)
+PRECISE = 0.03  # half the 95 % interval of a ratio, as a share
+GOAL_FLOOR = 1.03  # CPU of the reference ÷ the better hand-written program's
+GOAL_PEER = 1.00  # … ÷ the best peer's
+GOAL_LOAD = 1.20  # CPU of the load ÷ the reference's, so that it is not the bottleneck
+
+
+@dataclass(frozen=True)
+class Roles:
+    """Whom the reference is compared with."""
+
+    reference: str
+    floors: tuple
+    peers: tuple
+
+    @staticmethod
+    def of(specs):
+        return Roles(specs[0].name, tuple(spec.name for spec in specs if spec.is_floor),
+                     tuple(spec.name for spec in specs if spec.name in PEERS))
 
 
 def quiet(samples):
@@ -16,20 +33,97 @@ def quiet(samples):
     return calm if 2 * len(calm) >= len(samples) or len(calm) >= 3 else samples
 
 
-def summarize(samples, floor_names, reference="gyre"):
+def by_server(samples):
+    servers = dict.fromkeys(sample.server for sample in samples)
+    return {name: [s for s in samples if s.server == name] for name in servers}
+
+
+def best_of(groups, names):
+    """The one of `names` with the lowest median over all rounds, or None.
+
+    Chosen by the median of everything, once: to take the best of each round would compare with the
+    noise's favourite. What bias is left is against the reference.
+    """
+    return min((name for name in names if name in groups),
+               key=lambda name: median_cpu(groups[name]), default=None)
+
+
+def median_cpu(samples):
+    return median(sample.server_cpu for sample in quiet(samples))
+
+
+def summarize(samples, roles):
     """One row per workload and server, in the order of first appearance."""
     rows = []
     for workload in dict.fromkeys(sample.workload for sample in samples):
-        group = [sample for sample in samples if sample.workload == workload]
-        servers = dict.fromkeys(sample.server for sample in group)
-        by_server = {name: [s for s in group if s.server == name] for name in servers}
-        best = best_floor(by_server, floor_names)
-        for name, own in by_server.items():
-            row = _row(workload, name, own)
-            row["to_floor"] = paired_ratio(own, by_server.get(best))
-            row["to_reference"] = paired_ratio(own, by_server.get(reference))
+        groups = by_server([s for s in samples if s.workload == workload])
+        floor, peer = best_of(groups, roles.floors), best_of(groups, roles.peers)
+        for name in sorted(groups, key=lambda name: (name != roles.reference)):
+            row = _row(workload, name, groups[name])
+            for key, base in (("to_floor", floor), ("to_peer", peer),
+                              ("to_reference", roles.reference)):
+                row[key] = paired_ratio(groups[name], groups.get(base))
+                if row[key]:
+                    row[key]["base"] = base
             rows.append(row)
     return rows
+
+
+def _row(workload, name, own):
+    calm = quiet(own)
+    user, system = sum(s.user_ticks for s in own), sum(s.system_ticks for s in own)
+    return {
+        "workload": workload,
+        "server": name,
+        "rounds": len(own),
+        "disturbed": sum(sample.foreign >= DISTURBED for sample in own),
+        "cpu_median_us": median_cpu(own),
+        "cpu_min_us": min(s.server_cpu for s in own),
+        "user_share": user / max(user + system, 1),
+        "load_cpu_median_us": median(s.load_cpu for s in calm),
+        "messages_per_second": median(s.messages / s.seconds for s in calm),
+    }
+
+
+def paired_ratio(own, base):
+    """own ÷ base by rounds: what slows a whole round cancels out."""
+    by_round = {sample.round: sample for sample in base or ()}
+    pairs = [(s, by_round[s.round]) for s in own if s.round in by_round]
+    calm = [pair for pair in pairs if max(s.foreign for s in pair) < DISTURBED]
+    chosen = calm if 2 * len(calm) >= len(pairs) or len(calm) >= 3 else pairs
+    return ratio_of([a.server_cpu / b.server_cpu for a, b in chosen])
+
+
+def is_precise(samples, roles, share):
+    """True when the reference's ratios to the best floor and the best peer are known that well; to
+    every other server, where neither is there."""
+    groups = by_server(samples)
+    bases = [best_of(groups, roles.floors), best_of(groups, roles.peers)]
+    bases = [base for base in bases if base] or list(groups)
+    ratios = [paired_ratio(groups.get(roles.reference, ()), groups[base]) for base in bases
+              if base != roles.reference]
+    return all(ratio is None or (ratio["half_width"] is not None and ratio["half_width"] <= share)
+               for ratio in ratios)
+
+
+def verdicts(rows, roles):
+    """For each workload the reference against its goals, and whether the load was the limit."""
+    results = []
+    for row in rows:
+        if row["server"] != roles.reference:
+            continue
+        result = {"workload": row["workload"],
+                  "load_ratio": row["load_cpu_median_us"] / row["cpu_median_us"]}
+        result["load"] = "ok" if result["load_ratio"] <= GOAL_LOAD else "too slow"
+        for key, goal in (("to_floor", GOAL_FLOOR), ("to_peer", GOAL_PEER)):
+            if row[key]:
+                result[key] = {**row[key], "goal": goal, "verdict": verdict(row[key], goal)}
+        floor = next((r for r in rows if r["workload"] == row["workload"]
+                      and row["to_floor"] and r["server"] == row["to_floor"]["base"]), None)
+        # A hand-written program that a peer beats by more than 5 % is no floor: repair it first.
+        result["floor_to_peer"] = floor and floor["to_peer"]
+        results.append(result)
+    return results
 
 
 def summarize_memory(samples):
@@ -45,67 +139,21 @@ def summarize_memory(samples):
     return rows
 
 
-def best_floor(by_server, floor_names):
-    """The floor program with the lowest median, or None."""
-    candidates = [name for name in floor_names if name in by_server]
-    return min(candidates, key=lambda name: median_cpu(by_server[name]), default=None)
+# --- Text
 
-
-def median_cpu(samples):
-    return median(sample.server_cpu for sample in quiet(samples))
-
-
-def _row(workload, name, own):
-    calm = quiet(own)
-    return {
-        "workload": workload,
-        "server": name,
-        "rounds": len(own),
-        "disturbed": sum(sample.foreign >= DISTURBED for sample in own),
-        "cpu_median_us": median_cpu(own),
-        "cpu_min_us": min(s.server_cpu for s in own),
-        "user_median_us": median(s.server_user for s in calm),
-        "system_median_us": median(s.server_system for s in calm),
-        "load_cpu_median_us": median(s.load_cpu for s in calm),
-        "messages_per_second": median(s.messages / s.seconds for s in calm),
-        "p50_us": median(s.p50 for s in calm),
-        "p99_us": median(s.p99 for s in calm),
-    }
-
-
-def paired_ratio(own, base):
-    """own ÷ base by rounds: what slows a whole round cancels out. With its 95 % interval, as a
-    share of the ratio, and the 95 % upper bound; those are None for a single round."""
-    by_round = {sample.round: sample for sample in base or ()}
-    pairs = [(s, by_round[s.round]) for s in own if s.round in by_round]
-    calm = [pair for pair in pairs if max(s.foreign for s in pair) < DISTURBED]
-    chosen = calm if 2 * len(calm) >= len(pairs) or len(calm) >= 3 else pairs
-    if not chosen:
-        return None
-    logs = [math.log(a.server_cpu / b.server_cpu) for a, b in chosen]
-    ratio = {"ratio": math.exp(mean(logs)), "half_width": None, "upper": None}
-    if len(logs) > 1:
-        error = stdev(logs) / math.sqrt(len(logs))
-        freedom = min(len(logs) - 1, len(T_UPPER)) - 1
-        ratio["half_width"] = math.expm1(T_INTERVAL[freedom] * error)
-        ratio["upper"] = ratio["ratio"] * math.exp(T_UPPER[freedom] * error)
-    return ratio
-
-
-def is_precise(samples, name, floor_names, share):
-    """True when the interval of the ratio of `name` to the best floor is that narrow."""
-    servers = dict.fromkeys(sample.server for sample in samples)
-    by_server = {server: [s for s in samples if s.server == server] for server in servers}
-    base = by_server.get(best_floor(by_server, floor_names))
-    ratio = paired_ratio(by_server.get(name, ()), base)
-    return ratio is None or (ratio["half_width"] is not None and ratio["half_width"] <= share)
-
-
-def _ratio_text(ratio):
+def ratio_text(ratio):
     if ratio is None:
         return "-"
     width = ratio["half_width"]
     return f"{ratio['ratio']:.3f}" + ("" if width is None else f" ±{100 * width:.1f} %")
+
+
+def median_text(ratio):
+    if ratio is None:
+        return "-"
+    if ratio["median_low"] is None:
+        return f"{ratio['median']:.3f}"
+    return f"{ratio['median']:.3f} [{ratio['median_low']:.3f}, {ratio['median_high']:.3f}]"
 
 
 COLUMNS = (
@@ -113,30 +161,66 @@ COLUMNS = (
     ("server", lambda row: row["server"]),
     ("cpu µs", lambda row: f"{row['cpu_median_us']:.3f}"),
     ("min", lambda row: f"{row['cpu_min_us']:.3f}"),
-    ("÷ floor", lambda row: _ratio_text(row["to_floor"])),
-    ("÷ first", lambda row: _ratio_text(row["to_reference"])),
-    ("user", lambda row: f"{row['user_median_us']:.2f}"),
-    ("system", lambda row: f"{row['system_median_us']:.2f}"),
+    ("÷ floor", lambda row: ratio_text(row["to_floor"])),
+    ("÷ peer", lambda row: ratio_text(row["to_peer"])),
+    ("÷ first", lambda row: ratio_text(row["to_reference"])),
+    ("user", lambda row: f"{row['user_share']:.1%}"),
     ("load µs", lambda row: f"{row['load_cpu_median_us']:.3f}"),
     ("msg/s", lambda row: f"{row['messages_per_second']:.0f}"),
-    ("p50 µs", lambda row: f"{row['p50_us']:.0f}"),
-    ("p99 µs", lambda row: f"{row['p99_us']:.0f}"),
     ("disturbed", lambda row: f"{row['disturbed']}/{row['rounds']}"),
 )
 
+VERDICT_COLUMNS = (
+    ("workload", lambda one: one["workload"]),
+    ("best floor", lambda one: _base(one, "to_floor")),
+    ("÷ floor", lambda one: ratio_text(one.get("to_floor"))),
+    ("median", lambda one: median_text(one.get("to_floor"))),
+    ("upper", lambda one: _upper(one, "to_floor")),
+    (f"<= {GOAL_FLOOR:.2f}", lambda one: _verdict(one, "to_floor")),
+    ("best peer", lambda one: _base(one, "to_peer")),
+    ("÷ peer", lambda one: ratio_text(one.get("to_peer"))),
+    ("median", lambda one: median_text(one.get("to_peer"))),
+    ("upper", lambda one: _upper(one, "to_peer")),
+    (f"<= {GOAL_PEER:.2f}", lambda one: _verdict(one, "to_peer")),
+    ("floor ÷ peer", lambda one: ratio_text(one["floor_to_peer"])),
+    ("load ÷ server", lambda one: f"{one['load_ratio']:.2f} {one['load']}"),
+    ("rounds", lambda one: str(max(one[key]["rounds"] for key in ("to_floor", "to_peer")
+                                   if key in one) if "to_floor" in one or "to_peer" in one
+                               else "-")),
+)
+
+
+def _base(one, key):
+    return one[key]["base"] if key in one else "-"
+
+
+def _upper(one, key):
+    upper = one[key]["upper"] if key in one else None
+    return "-" if upper is None else f"{upper:.3f}"
+
+
+def _verdict(one, key):
+    return one[key]["verdict"] if key in one else "-"
+
 
 def format_table(rows):
-    cells = [[title for title, _ in COLUMNS]]
-    cells += [[text(row) for _, text in COLUMNS] for row in rows]
-    widths = [max(len(line[i]) for line in cells) for i in range(len(COLUMNS))]
+    return _align(COLUMNS, rows, 2)
+
+
+def format_verdicts(results):
+    return _align(VERDICT_COLUMNS, results, 2)
+
+
+def _align(columns, rows, left):
+    if not rows:
+        return ""
+    cells = [[title for title, _ in columns]]
+    cells += [[text(row) for _, text in columns] for row in rows]
+    widths = [max(len(line[i]) for line in cells) for i in range(len(columns))]
     lines = []
-    for index, line in enumerate(cells):
-        if index > 0 and line[0] != cells[index - 1][0]:
-            lines.append("")
-        padded = [
-            cell.ljust(width) if i < 2 else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(line, widths))
-        ]
+    for line in cells:
+        padded = [cell.ljust(width) if i < left else cell.rjust(width)
+                  for i, (cell, width) in enumerate(zip(line, widths))]
         lines.append("  ".join(padded).rstrip())
     return "\n".join(lines)
 

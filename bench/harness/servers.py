@@ -29,7 +29,7 @@ class ServerSpec:
     command: tuple
     is_floor: bool = False
     is_pinned: bool = True
-    mode_command: tuple = ()  # to which "sink" or "source" is added; empty: only echoes
+    mode_command: tuple = ()  # to which the workload's mode is added; empty: only echoes
 
     def command_for(self, mode):
         return self.command if mode == "echo" else (*self.mode_command, mode)
@@ -65,7 +65,8 @@ def known_servers(build_dir):
             specs[name] = ServerSpec(name, (*base, "--threads", threads), is_pinned=False)
     for name in FLOOR_PROGRAMS:
         if program := find_program(build_dir, name):
-            specs[name] = ServerSpec(name, (str(program), "0"), is_floor=True)
+            command = (str(program), "0")
+            specs[name] = ServerSpec(name, command, is_floor=True, mode_command=command)
     for name in PEERS:
         if program := find_program(build_dir, f"peer_{name}"):
             command = (str(program), "0")
@@ -152,9 +153,6 @@ class Server:
         text = Path(f"/proc/{self.pid}/status").read_text()
         return int(re.search(r"RssAnon:\s+(\d+) kB", text).group(1)) * 1024
 
-    def cost(self):
-        return Cost.read(self.pid)
-
     def _prepare(self):
         if self.spec.is_pinned:
             os.sched_setaffinity(0, {self._cpu})
@@ -182,36 +180,3 @@ class Server:
             self._process.kill()
             self._process.wait()
         self._output.close()
-
-
-@dataclass(frozen=True)
-class Cost:
-    """CPU time of a process, all threads and the kernel's workers for it included."""
-
-    on_cpu_ns: int
-    waiting_ns: int
-    user_ticks: int
-    system_ticks: int
-
-    @staticmethod
-    def read(pid):
-        on_cpu = waiting = user = system = 0
-        for task in Path(f"/proc/{pid}/task").iterdir():
-            try:
-                first, second, _ = (task / "schedstat").read_text().split()
-                stat = (task / "stat").read_text().rpartition(")")[2].split()
-            except (FileNotFoundError, ProcessLookupError):
-                continue  # A worker thread that ended while we looked.
-            on_cpu += int(first)
-            waiting += int(second)
-            user += int(stat[11])
-            system += int(stat[12])
-        return Cost(on_cpu, waiting, user, system)
-
-    def __sub__(self, other):
-        return Cost(
-            self.on_cpu_ns - other.on_cpu_ns,
-            self.waiting_ns - other.waiting_ns,
-            self.user_ticks - other.user_ticks,
-            self.system_ticks - other.system_ticks,
-        )

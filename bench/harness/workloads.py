@@ -8,8 +8,10 @@ from harness.servers import BenchError
 ECHO = re.compile(r"(\d+)(k?)x(\d+)(?:d(\d+))?")
 STREAM = re.compile(r"(sink|source)(\d+)(k?)x(\d+)")
 CONNECT = re.compile(r"connectx(\d+)")
+BROADCAST = re.compile(r"broadcastx(\d+)")
 IDLE = re.compile(r"(idle|touched)x(\d+)")
-FORMS = "SIZE[k]xN[dDEPTH], sinkSIZE[k]xN, sourceSIZE[k]xN, connectxN, idlexN or touchedxN"
+FORMS = ("SIZE[k]xN[dDEPTH], sinkSIZE[k]xN, sourceSIZE[k]xN, connectxN, broadcastxN, idlexN or "
+         "touchedxN")
 
 
 @dataclass(frozen=True)
@@ -17,14 +19,19 @@ class Workload:
     """`mode` is what the server does; `arguments` are the load's."""
 
     name: str
-    kind: str  # echo, sink, source, connect, idle, touched
+    kind: str  # echo, sink, source, connect, broadcast, idle, touched
     connections: int
     size: int
     depth: int = 1
 
     @property
     def mode(self):
-        return self.kind if self.kind in ("sink", "source") else "echo"
+        return self.kind if self.kind in ("sink", "source", "broadcast") else "echo"
+
+    @property
+    def stretch(self):
+        """By how much its windows are longer: a turn of thousands of connections takes a while."""
+        return 3 if self.connections >= 4000 else 1
 
     @property
     def is_memory(self):
@@ -32,6 +39,7 @@ class Workload:
 
     @property
     def arguments(self):
+        """Of gyre bench; a broadcast has a load of its own."""
         words = ["--connections", str(self.connections)]
         words += {
             "echo": ["--size", str(self.size), "--depth", str(self.depth)],
@@ -54,6 +62,8 @@ class Workload:
             return Workload(text, kind, int(connections), _bytes(size, unit))
         if match := CONNECT.fullmatch(text):
             return Workload(text, "connect", int(match.group(1)), 64)
+        if match := BROADCAST.fullmatch(text):
+            return Workload(text, "broadcast", int(match.group(1)), 1024)
         if match := IDLE.fullmatch(text):
             kind, connections = match.groups()
             return Workload(text, kind, int(connections), 4096)
@@ -64,9 +74,11 @@ def _bytes(digits, unit):
     return int(digits) * (1024 if unit else 1)
 
 
-FLOOR = ("64x1", "64x50", "64x800", "64x50d16", "4kx50", "16kx50", "256kx8")
-FULL = ("64x1", "64x50", "64x800", "64x8000", "64x50d16", "4kx50", "16kx50", "256kx8",
-        "sink256kx2", "source256kx2", "connectx50", "idlex10000", "touchedx10000")
-QUICK = ("64x50", "64x800", "64x50d16", "4kx50", "256kx8", "connectx50")
+ECHOES = ("64x1", "64x50", "64x800", "64x8000", "64x50d16", "4kx50", "16kx50", "256kx8")
+FLOOR = ECHOES
+FULL = (*ECHOES, "sink256kx2", "source256kx2", "connectx50", "broadcastx5000", "idlex10000",
+        "touchedx10000")
 ENGINES = tuple(f"{size}x{count}" for size in ("64", "4k", "16k") for count in (1, 50, 800))
 LOOPS = ("64x50", "64x800")
+LATENCY = ("64x50", "4kx50")
+USER = ("64x50",)

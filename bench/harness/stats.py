@@ -1,0 +1,91 @@
+"""The arithmetic of the comparisons: intervals, bounds and verdicts. Nothing here knows servers."""
+
+import math
+from statistics import NormalDist, mean, median, stdev
+
+# Student's t by degrees of freedom: two-sided 95 %, and one-sided 95 %.
+T_INTERVAL = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
+T_UPPER = (6.314, 2.920, 2.353, 2.132, 2.015, 1.943, 1.895, 1.860, 1.833, 1.812)
+Z_INTERVAL = NormalDist().inv_cdf(0.975)
+Z_UPPER = NormalDist().inv_cdf(0.95)
+
+
+def student(freedom, table, z):
+    """Beyond the table by the expansion around the normal distribution: right to 0.001 there."""
+    if freedom <= len(table):
+        return table[freedom - 1]
+    return (z + (z**3 + z) / (4 * freedom) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * freedom**2)
+            + (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / (384 * freedom**3))
+
+
+def t_interval(freedom):
+    return student(freedom, T_INTERVAL, Z_INTERVAL)
+
+
+def t_upper(freedom):
+    return student(freedom, T_UPPER, Z_UPPER)
+
+
+def median_interval(values):
+    """The 95 % interval of the median by order statistics: no assumption about the noise.
+
+    (None, None) for fewer than six values: not even their extremes hold the median that surely.
+    """
+    ordered = sorted(values)
+    count = len(ordered)
+    outside, tail = -1, 0.0
+    for below in range(count // 2):
+        tail += math.comb(count, below) / 2**count
+        if 2 * tail > 0.05:
+            break
+        outside = below
+    if outside < 0:
+        return None, None
+    return ordered[outside], ordered[count - 1 - outside]
+
+
+def ratio_of(ratios):
+    """What the ratios of the rounds say: their geometric mean with Student's interval on the logs,
+    and beside it their median, which a burst of noise in a few rounds does not move."""
+    if not ratios:
+        return None
+    logs = [math.log(ratio) for ratio in ratios]
+    low, high = median_interval(ratios)
+    result = {"ratio": math.exp(mean(logs)), "half_width": None, "lower": None, "upper": None,
+              "median": median(ratios), "median_low": low, "median_high": high,
+              "rounds": len(ratios)}
+    if len(logs) > 1:
+        error = stdev(logs) / math.sqrt(len(logs))
+        result["half_width"] = math.expm1(t_interval(len(logs) - 1) * error)
+        result["upper"] = result["ratio"] * math.exp(t_upper(len(logs) - 1) * error)
+        result["lower"] = result["ratio"] * math.exp(-t_upper(len(logs) - 1) * error)
+    return result
+
+
+def verdict(ratio, goal):
+    """"shown" when even the upper bound keeps the goal, "refuted" when even the lower one (each
+    95 %, one-sided) misses it, "open" in between."""
+    if ratio is None or ratio["upper"] is None:
+        return "open"
+    if ratio["upper"] <= goal:
+        return "shown"
+    return "refuted" if ratio["lower"] > goal else "open"
+
+
+def mean_interval(values):
+    """The mean and half its 95 % interval (None for one value)."""
+    if len(values) < 2:
+        return mean(values), None
+    error = stdev(values) / math.sqrt(len(values))
+    return mean(values), t_interval(len(values) - 1) * error
+
+
+def share_interval(hits, count):
+    """Wilson's 95 % interval of a share that was sampled."""
+    if count == 0:
+        return 0.0, 1.0
+    z, share = Z_INTERVAL, hits / count
+    centre = (share + z * z / (2 * count)) / (1 + z * z / count)
+    width = z / (1 + z * z / count) * math.sqrt(
+        share * (1 - share) / count + z * z / (4 * count * count))
+    return max(0.0, centre - width), min(1.0, centre + width)
