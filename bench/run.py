@@ -55,9 +55,9 @@ ALL = ("gyre", "gyre_epoll", *FLOOR_PROGRAMS, *PEERS)
 # Noise comes in bursts of a fraction of a second, so many short windows tell more than few long
 # ones. In the same 15 s of gyre and uring_echo at 64x50, taken in turn, half the 95 % interval of
 # the median ratio was 0.5 % with windows of 0.05 s, 0.6 % with 0.1 s, 0.8 % with 0.2 s and 1.2 %
-# with 0.4 s; the median itself did not move. 0.1 s, because larger messages come more rarely; WARMUP is
-# what each window costs beside. Thousands of connections take 0.06 s for one turn of all, so their
-# windows are longer (Workload.stretch).
+# with 0.4 s; the median itself did not move. 0.1 s, because larger messages come more rarely;
+# WARMUP is what each window costs beside. Thousands of connections take 0.06 s for one turn of all,
+# so their windows are longer (Workload.stretch).
 WINDOW = 0.1
 WARMUP = 0.03
 
@@ -176,7 +176,6 @@ def choose_plan(arguments, preset):
         server_cpu=cpus[0],
         load_cpu=cpus[1],
         patience=Patience(patience),
-        samples_user=arguments.command == "user",
     )
 
 

@@ -65,7 +65,6 @@ class Plan:
     server_cpu: int
     load_cpu: int
     patience: Patience
-    samples_user: bool = False
 
     def load(self, server, arguments, seconds):
         command = load_command(self.load_program, server.port, ["--sync", *arguments])
@@ -127,9 +126,16 @@ class Contender:
 
     def window(self, number):
         """One window; again while others disturb it and patience lasts."""
+        return self._calm_window(number, self._pass_time)
+
+    def watched_window(self, number):
+        """Like window(), with a sampler on the server, which costs it some of its CPU."""
+        return self._calm_window(number, self._pass_time_sampling)
+
+    def _calm_window(self, number, pass_time):
         for attempt in range(RETRIES + 1):
             try:
-                sample = self._window(number)
+                sample = self._window(number, pass_time)
             except SilenceError:
                 if attempt == RETRIES:
                     raise
@@ -141,12 +147,12 @@ class Contender:
             patience.wait_for_quiet()
         return sample
 
-    def _window(self, number):
+    def _window(self, number, pass_time):
         self._load.resume()
         try:
             time.sleep(self._plan.warmup)
             first = self._edge()
-            user, total = self._pass_time()
+            user, total = pass_time()
             last = self._edge()
         finally:
             self._load.pause()
@@ -171,10 +177,11 @@ class Contender:
         )
 
     def _pass_time(self):
-        """The window itself; the sampler's hits in user space, and all of them."""
-        if not self._plan.samples_user:
-            time.sleep(self._plan.seconds)
-            return 0, 0
+        time.sleep(self._plan.seconds)
+        return 0, 0
+
+    def _pass_time_sampling(self):
+        """The sampler's hits in user space, and all of them."""
         end = time.monotonic() + self._plan.seconds
         with UserSampler(self._server.pid) as sampler:
             while (left := end - time.monotonic()) > 0:

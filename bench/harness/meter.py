@@ -3,8 +3,8 @@
 /proc/PID/schedstat of a task that is running is as old as the last tick: 4 ms, 1 % of a window. A
 perf event on task-clock, a software counter that needs neither a PMU nor privileges for a process
 of one's own, is brought up to date by its reading. User time in /proc/PID/stat is the share of
-the ticks (250 a second) that hit user space, where the kernel does without
-CONFIG_VIRT_CPU_ACCOUNTING_GEN; a perf event that samples task-clock is the same at 10 000 a second.
+the ticks (250 a second, of all the machine does) that hit user space, where the kernel does without
+CONFIG_VIRT_CPU_ACCOUNTING_GEN; a perf event that samples task-clock is the same at 4000 a second.
 """
 
 import ctypes
@@ -82,7 +82,7 @@ class UserSampler:
     where they are on again: what the kernel does so just before it leaves counts as user.
     """
 
-    PERIOD_NS = 99_991  # a prime: no rhythm of the server keeps step with it
+    PERIOD_NS = 249_989  # a prime: no rhythm of the server keeps step with it
     PAGES = 64
 
     def __init__(self, pid):

@@ -253,8 +253,9 @@ def _user(document):
               plus_minus(1000 * row["user_us"], 1000 * (row["user_half_width"] or 0), 1)]
              for row in document["user"]]
     return ["## CPU in user space\n",
-            "Sampled 10 000 times per CPU second by a perf event on the server's own task clock: "
-            "the kernel's own figure is a guess from 250 ticks. Intervals: Wilson's for the share, "
+            "Sampled 4000 times per CPU second by a perf event on the server's own task clock: "
+            "the kernel's own figure is a guess from 250 ticks. CPU per message is from windows "
+            "beside, without the sampling. Intervals: Wilson's for the share, "
             "Student's t over the windows for the others.\n",
             _table(["", "server", "CPU seconds", "CPU µs per message", "user share",
                     "user ns per message"], lines)]

@@ -169,9 +169,15 @@ class ReportTest(unittest.TestCase):
         self.assertEqual((row["disturbed"], row["rounds"], row["cpu_median_us"]), (1, 4, 1.2))
 
     def test_user_time_is_its_share_of_the_samples(self):
+        # Watching makes a message 10 % dearer, in the kernel.
         rows = user.summarize([sample("gyre", i, 5.0, user_samples=hits, all_samples=1000)
-                               for i, hits in enumerate((20, 20, 26))])
-        self.assertAlmostEqual(rows[0]["user_share"], 0.022)
+                               for i, hits in enumerate((20, 20, 26))]
+                              + [sample("gyre", i, 4.5) for i in range(3)])
+        self.assertAlmostEqual(rows[0]["cpu_us"], 4.5)
+        self.assertAlmostEqual(rows[0]["slowed"], 5.0 / 4.5)
+        self.assertAlmostEqual(rows[0]["user_share"], 0.11 / 4.5)
+        self.assertLess(rows[0]["share_low"], 0.11 / 4.5)
+        self.assertGreater(rows[0]["share_high"], 0.11 / 4.5)
         self.assertAlmostEqual(rows[0]["user_us"], 0.11)
         # Windows of 0.10, 0.10 and 0.13: stdev 0.01732, error 0.01, times 4.303.
         self.assertAlmostEqual(rows[0]["user_half_width"], 0.04303, places=4)
@@ -211,7 +217,8 @@ class PageTest(unittest.TestCase):
                         p99=57.0) for i in range(6)]
         waits = {**head, "latency": latency.summarize(windows, "gyre"), "capacities": []}
         watched = {**head, "user": user.summarize(
-            [sample("gyre", i, 5.0, user_samples=25, all_samples=1000) for i in range(3)])}
+            [sample("gyre", i, 5.0, user_samples=hits, all_samples=2 * 500)
+             for i in range(3) for hits in (25, 25)] + [sample("gyre", 0, 5.0)])}
         with tempfile.TemporaryDirectory() as folder:
             path = pathlib.Path(folder)
             for name, document in (("peers", peers), ("latency", waits), ("user", watched)):
