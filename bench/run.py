@@ -17,6 +17,7 @@ ratios are paired by round. Every server must pass the correctness checks before
 """
 
 import argparse
+import json
 import os
 import subprocess
 import sys
@@ -79,6 +80,7 @@ QUICK = {  # rounds, rounds_max, seconds
     "user": (0, 0, 1.0),
 }
 QUICK_DEFAULT = (12, 12, WINDOW)
+MICRO_PROGRAMS = ("micro", "micro_libuv", "micro_libevent", "micro_asio")
 USER_CPU_SECONDS, USER_CPU_SECONDS_QUICK = 60.0, 6.0
 
 
@@ -216,16 +218,24 @@ def make_campaign(arguments, preset):
 
 
 def run_micro(arguments):
-    program = find_program(arguments.build_dir, "micro")
-    if program is None:
-        raise BenchError(f"no program micro below {arguments.build_dir}; {CURE}")
-    arguments.out.mkdir(parents=True, exist_ok=True)
+    results = []
     with preferred() if arguments.preferred else nullcontext():
-        done = subprocess.run((str(program),), stdout=subprocess.PIPE, text=True, check=False)
-    if done.returncode != 0:
-        raise BenchError(f"micro ended with status {done.returncode}")
-    print(done.stdout, end="")
-    (arguments.out / "micro.json").write_text(done.stdout)
+        for name in MICRO_PROGRAMS:
+            program = find_program(arguments.build_dir, name)
+            if program is None and name == "micro":
+                raise BenchError(f"no program micro below {arguments.build_dir}; {CURE}")
+            if program is None:
+                continue
+            done = subprocess.run((str(program),), stdout=subprocess.PIPE, text=True, check=False)
+            if done.returncode != 0:
+                raise BenchError(f"{name} ended with status {done.returncode}")
+            library = "gyre" if name == "micro" else name.removeprefix("micro_")
+            results += [{"library": library, **one} for one in json.loads(done.stdout)["results"]]
+    for one in results:
+        print(f"{one['nanoseconds']:10.1f} ns  {one['library']:<9} {one['what']}")
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    document = {"name": "micro", "results": results}
+    (arguments.out / "micro.json").write_text(json.dumps(document, indent=1) + "\n")
 
 
 def run(arguments):

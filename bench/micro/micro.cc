@@ -1,7 +1,7 @@
-// micro: what functors, timers and broadcasts cost inside a loop. Prints one line of JSON: the best
-// of a few runs, in nanoseconds each.
+// micro: what functors, timers, the timing wheel and broadcasts cost inside a loop. Prints one line
+// of JSON: the best of a few runs, in nanoseconds each.
 //
-// Nothing is compared with anything here: gyre alone, to see whether a change costs something.
+// The programs micro_* beside it print the same of other libraries, as far as they have it.
 #include <netinet/in.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -17,22 +17,23 @@
 #include <ctime>
 #include <future>
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "Measured.h"
+#include "Wheel.h"
 #include "gyre/gyre.h"
 #include "gyre/loop/EventLoopThread.h"
 
 namespace {
 
-using Clock = std::chrono::steady_clock;
+using micro::Clock;
+using micro::kFunctors;
+using micro::kTimers;
+using micro::nanosSince;
 
 constexpr std::chrono::milliseconds kTurn{1};
-constexpr int kRuns = 3;
-constexpr std::uint64_t kFunctors = 2'000'000;
-constexpr std::size_t kTimers = 1'000'000;
 constexpr std::size_t kMembers = 5000;
 constexpr std::size_t kBroadcasts = 40;
 constexpr std::size_t kMessageBytes = 1024;
@@ -40,10 +41,6 @@ constexpr std::size_t kMessageBytes = 1024;
 [[noreturn]] void die(const char* what) {
   std::perror(what);
   std::exit(1);
-}
-
-double nanosSince(Clock::time_point start) {
-  return std::chrono::duration<double, std::nano>(Clock::now() - start).count();
 }
 
 // --- Functors from other threads
@@ -74,25 +71,16 @@ double functors(unsigned producers) {
 
 // --- A million timers
 
-struct TimerCosts {
-  double add = 0;
-  double cancel = 0;
-  double run = 0;
-};
-
-TimerCosts timers() {
+micro::TimerCosts timers() {
   gyre::EventLoop loop;
   std::vector<gyre::TimerId> ids;
   ids.reserve(kTimers);
   std::size_t ran = 0;
-  std::uint32_t random = 1;
-  TimerCosts costs;
+  micro::Delays delays;
+  micro::TimerCosts costs;
   auto start = Clock::now();
   for (std::size_t i = 0; i < kTimers; ++i) {
-    random = random * 1664525 + 1013904223;
-    // Due in any order within a second, a minute from now: none runs while others are added.
-    const auto delay = std::chrono::seconds(60) + std::chrono::nanoseconds(random % 1'000'000'000);
-    ids.push_back(loop.runAfter(delay, [&ran] { ++ran; }));
+    ids.push_back(loop.runAfter(delays.next(), [&ran] { ++ran; }));
   }
   loop.runOnce(gyre::kNoWait);
   costs.add = nanosSince(start) / kTimers;
@@ -197,34 +185,15 @@ double broadcast() {
   return nanos / static_cast<double>(kBroadcasts * kMembers);
 }
 
-template <typename Run>
-double bestOf(Run run) {
-  double best = run();
-  for (int i = 1; i < kRuns; ++i) best = std::min(best, run());
-  return best;
-}
-
 }  // namespace
 
 int main() {
-  nlohmann::ordered_json results = nlohmann::json::array();
-  const auto add = [&results](const char* what, double nanos) {
-    results.push_back({{"what", what}, {"nanoseconds", nanos}});
-  };
-  add("functor from one other thread", bestOf([] { return functors(1); }));
-  add("functor from two other threads", bestOf([] { return functors(2); }));
-  TimerCosts best = timers();
-  for (int i = 1; i < kRuns; ++i) {
-    const TimerCosts costs = timers();
-    best.add = std::min(best.add, costs.add);
-    best.cancel = std::min(best.cancel, costs.cancel);
-    best.run = std::min(best.run, costs.run);
-  }
-  add("timer added, of a million", best.add);
-  add("timer cancelled, of a million", best.cancel);
-  add("timer run, of a million that are due", best.run);
-  add("1 KiB broadcast to 5000 connections: CPU per connection", bestOf(broadcast));
-  const nlohmann::ordered_json report = {{"name", "micro"}, {"results", results}};
-  std::printf("%s\n", report.dump().c_str());
+  micro::Report report;
+  report.add(micro::kOneProducer, micro::bestOf([] { return functors(1); }));
+  report.add(micro::kTwoProducers, micro::bestOf([] { return functors(2); }));
+  report.add(micro::bestTimers(timers));
+  micro::addWheelCosts(report);
+  report.add("1 KiB broadcast to 5000 connections: CPU per connection", micro::bestOf(broadcast));
+  report.print("micro");
   return 0;
 }

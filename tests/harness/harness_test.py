@@ -219,16 +219,22 @@ class PageTest(unittest.TestCase):
         watched = {**head, "user": user.summarize(
             [sample("gyre", i, 5.0, user_samples=hits, all_samples=2 * 500)
              for i in range(3) for hits in (25, 25)] + [sample("gyre", 0, 5.0)])}
+        inside = {"results": [
+            {"library": library, "what": what, "nanoseconds": nanos}
+            for library, what, nanos in (("gyre", "functor", 51.0), ("libuv", "functor", 63.0),
+                                         ("gyre", "wheel: moved, of 10000", 4.0),
+                                         ("gyre", "wheel: moved, of 1000000", 5.0))]}
         with tempfile.TemporaryDirectory() as folder:
             path = pathlib.Path(folder)
-            for name, document in (("peers", peers), ("latency", waits), ("user", watched)):
+            for name, document in (("micro", inside), ("peers", peers), ("latency", waits), ("user", watched)):
                 (path / f"{name}.json").write_text(json.dumps(document))
             (path / page.TRIED).write_text("* nothing yet\n")
             page.write(path, path)
             text = (path / "BENCHMARKS.md").read_text()
         for word in ("7.25 (7.25)", "8.75 (8.75)", "1.036", "1.250", "247 / 9000", "Linux 9.9",
                      "c++ 99", "2001-01-01", "refuted", "mute does no", "0.8286 | shown",
-                     "57 to 57", "2.50% (", "125.0", "* nothing yet"):
+                     "57 to 57", "2.50% (", "125.0",
+                     "| functor | 51.0 | 63.0 | 19,607,843 |", "| wheel: moved | 4.00 | 5.00 | 1.25", "* nothing yet"):
             self.assertIn(word, text)
 
     def test_without_results_there_is_no_page(self):
