@@ -18,6 +18,7 @@ TRACE_SECONDS = 0.5
 RETRIES = 3  # of a window that others disturbed
 EDGE_SECONDS = 0.0003  # that the readings at one edge may take; else they are taken again
 POLL_SECONDS = 0.25
+REST_SECONDS = 0.5  # that a server may take to answer what a stopped load has sent
 TOTAL_LINE = re.compile(rb"^100\.00\s+\S+\s+(?:\S+\s+)?(\d+)\s+(?:\d+\s+)?total", re.MULTILINE)
 
 
@@ -148,14 +149,8 @@ class Contender:
         return sample
 
     def _window(self, number, pass_time):
-        self._load.resume()
-        try:
-            time.sleep(self._plan.warmup)
-            first = self._edge()
-            user, total = pass_time()
-            last = self._edge()
-        finally:
-            self._load.pause()
+        edges = self._drained_edges if self._workload.is_crowded else self._running_edges
+        first, last, user, total = edges(pass_time)
         messages = last.messages - first.messages
         if messages == 0 or last.server_ns == first.server_ns:
             raise SilenceError(
@@ -175,6 +170,41 @@ class Contender:
             load_cpu=load / 1000 / messages, foreign=foreign / seconds,
             user_samples=user, all_samples=total,
         )
+
+    def _running_edges(self, pass_time):
+        """The counters while both sides are at it."""
+        self._load.resume()
+        try:
+            time.sleep(self._plan.warmup)
+            first = self._edge()
+            user, total = pass_time()
+            return first, self._edge(), user, total
+        finally:
+            self._load.pause()
+
+    def _drained_edges(self, pass_time):
+        """The counters while the load is stopped and the server has done all it was asked.
+
+        Of thousands of connections a good part of a window's messages is on its way at any moment,
+        answered and not counted, and how many differs from edge to edge. When the server has come
+        to rest every connection's last message is in the same state.
+        """
+        first = self._resting_edge()
+        self._load.resume()
+        try:
+            user, total = pass_time()
+        finally:
+            self._load.pause()
+        return first, self._resting_edge(), user, total
+
+    def _resting_edge(self):
+        edge, deadline = self._edge(), time.monotonic() + REST_SECONDS
+        while time.monotonic() < deadline:
+            time.sleep(0.002)
+            before, edge = edge, self._edge()
+            if edge.server_ns == before.server_ns:
+                break
+        return edge
 
     def _pass_time(self):
         time.sleep(self._plan.seconds)

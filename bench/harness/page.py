@@ -19,7 +19,9 @@ HEAD = """# Benchmarks
 `docs/benchmarks-tried.md`. Server and load have a CPU of their own on loopback; server CPU is that
 of the process and of the kernel on its behalf, exact to microseconds (a perf event on task-clock).
 All servers are started and connected at once, and each round gives every one of them a short window
-in turn; a window in which others took more than 10 % of a CPU is taken again. Ratios are those of
+in turn; a window in which others took more than 10 % of a CPU is taken again. With 400 connections
+and more a window is counted from rest to rest of the server, because what is on its way at an edge
+would be a good part of it. Ratios are those of
 windows of the same round: the geometric mean with its 95 % interval (Student's t on the
 logarithms), and beside it the median of the rounds with an interval by order statistics, which a
 burst of noise does not move. "The better floor" and "the best peer" are those with the lowest
@@ -337,7 +339,7 @@ def _wheel(at):
     lines = [[name, *(_number(own[size]) for size in sizes),
               f"{own[sizes[-1]] / own[sizes[0]]:.2f}"] for name, own in costs.items()]
     return ["The timing wheel by the number of its entries, in nanoseconds each. In order, memory "
-            "is read in a row and what remains is the work; at random, an entry of a large wheel also "
-            "has to come from memory. (A heap's work grows by log 1 000 000 ÷ log 10 000 = 1.5. "
-            "None of the others has a wheel.)\n",
+            "is read in a row and what remains is the work; at random, an entry of a large wheel "
+            "also has to come from memory. (A heap's work grows by log 1 000 000 ÷ log 10 000 = "
+            "1.5. None of the others has a wheel.)\n",
             _table(["", *(f"{size:,}" for size in sizes), "last ÷ first"], lines)]

@@ -31,7 +31,12 @@ class Workload:
     @property
     def stretch(self):
         """By how much its windows are longer: a turn of thousands of connections takes a while."""
-        return 3 if self.connections >= 4000 else 1
+        return 4 if self.connections >= 4000 else 1
+
+    @property
+    def is_crowded(self):
+        """Whether more messages are on their way than a short window's count could pass over."""
+        return self.connections >= 400
 
     @property
     def is_memory(self):

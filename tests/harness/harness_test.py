@@ -226,7 +226,8 @@ class PageTest(unittest.TestCase):
                                          ("gyre", "wheel: moved, of 1000000", 5.0))]}
         with tempfile.TemporaryDirectory() as folder:
             path = pathlib.Path(folder)
-            for name, document in (("micro", inside), ("peers", peers), ("latency", waits), ("user", watched)):
+            for name, document in (("micro", inside), ("peers", peers), ("latency", waits),
+                                   ("user", watched)):
                 (path / f"{name}.json").write_text(json.dumps(document))
             (path / page.TRIED).write_text("* nothing yet\n")
             page.write(path, path)
@@ -234,7 +235,9 @@ class PageTest(unittest.TestCase):
         for word in ("7.25 (7.25)", "8.75 (8.75)", "1.036", "1.250", "247 / 9000", "Linux 9.9",
                      "c++ 99", "2001-01-01", "refuted", "mute does no", "0.8286 | shown",
                      "57 to 57", "2.50% (", "125.0",
-                     "| functor | 51.0 | 63.0 | 19,607,843 |", "| wheel: moved | 4.00 | 5.00 | 1.25", "* nothing yet"):
+                     "| functor | 51.0 | 63.0 | 19,607,843 |",
+                     "| wheel: moved | 4.00 | 5.00 | 1.25",
+                     "* nothing yet"):
             self.assertIn(word, text)
 
     def test_without_results_there_is_no_page(self):
@@ -272,6 +275,13 @@ class MeasureTest(unittest.TestCase):
             self.assertGreater(one.server_cpu, 0.5)
             # No more than the whole window on one CPU.
             self.assertLess(one.server_cpu * one.messages, 1.5e6 * one.seconds)
+
+    def test_a_crowd_is_counted_when_the_server_rests(self):
+        with measure.Contender(self.SPEC, Workload.parse("64x400"), self.PLAN) as contender:
+            contender.window(0)
+            before, taken, after = contender.counted(), contender.window(1), contender.counted()
+        self.assertEqual(after[0] - before[0], taken.messages)
+        self.assertAlmostEqual((after[1] - before[1]) / 1000 / taken.messages, taken.server_cpu)
 
     def test_between_windows_neither_side_works(self):
         with measure.Contender(self.SPEC, Workload.parse("64x10"), self.PLAN) as contender:
