@@ -24,7 +24,7 @@
 
 namespace {
 
-constexpr size_t kHotBytes = 128 * 1024;
+constexpr size_t kHotBytes = 256 * 1024;
 constexpr int kEventsMax = 512;
 
 struct Connection {
