@@ -69,7 +69,7 @@ PRESETS = {
                     ALL, workloads.FULL, 32, 96, WINDOW,
                     ("64x50", "64x800", "64x50d16", "16kx50")),
     "latency": Preset("p99 when as much is due of every server", ALL, workloads.LATENCY, 9, 9, 1.0),
-    "user": Preset("CPU in user space per message", ALL, workloads.USER, 0, 0, 2.0),
+    "user": Preset("CPU in user space per message", ALL, workloads.USER, 0, 0, 0.5),
     "engines": Preset("gyre on io_uring against gyre on epoll", ("gyre_uring", "gyre_epoll"),
                       workloads.ENGINES, 32, 96, WINDOW, workloads.ENGINES),
     "loops": Preset("gyre with one I/O loop against two, not pinned",
@@ -77,7 +77,7 @@ PRESETS = {
 }
 QUICK = {  # rounds, rounds_max, seconds
     "latency": (3, 3, 0.5),
-    "user": (0, 0, 1.0),
+    "user": (0, 0, 0.25),
 }
 QUICK_DEFAULT = (12, 12, WINDOW)
 MICRO_PROGRAMS = ("micro", "micro_libuv", "micro_libevent", "micro_asio")

@@ -18,6 +18,7 @@ TRACE_SECONDS = 0.5
 RETRIES = 3  # of a window that others disturbed
 EDGE_SECONDS = 0.0003  # that the readings at one edge may take; else they are taken again
 POLL_SECONDS = 0.25
+WATCHED_STRETCH = 4  # a watched window is so many times longer
 REST_SECONDS = 0.5  # that a server may take to answer what a stopped load has sent
 TOTAL_LINE = re.compile(rb"^100\.00\s+\S+\s+(?:\S+\s+)?(\d+)\s+(?:\d+\s+)?total", re.MULTILINE)
 
@@ -212,7 +213,7 @@ class Contender:
 
     def _pass_time_sampling(self):
         """The sampler's hits in user space, and all of them."""
-        end = time.monotonic() + self._plan.seconds
+        end = time.monotonic() + WATCHED_STRETCH * self._plan.seconds
         with UserSampler(self._server.pid) as sampler:
             while (left := end - time.monotonic()) > 0:
                 time.sleep(min(left, POLL_SECONDS))
