@@ -25,8 +25,9 @@ void limitDescriptors(int free) {
   EXPECT_EQ(::setrlimit(RLIMIT_NOFILE, &limits), 0);
 }
 
-// Less than the back-off after seven failures in a row: what comes sooner was caused by an event.
-constexpr std::chrono::milliseconds kSoon{400};
+// After six failures in a row the back-off is 320 ms: what comes sooner was caused by an event.
+constexpr std::uint64_t kFailures = 6;
+constexpr std::chrono::milliseconds kSoon{250};
 
 // Each runs in a child process: the limit is the process's.
 class ExhaustionConformanceTest : public ConformanceTest {
@@ -87,7 +88,7 @@ void ExhaustionConformanceTest::cancelPaused(
   ConformanceOperation accept(loop());
   limitDescriptors(0);
   accept.accept(listener.get());
-  EXPECT_TRUE(loop().runUntil([&] { return counters().acceptsNoDescriptors.get() >= 7; }));
+  EXPECT_TRUE(loop().runUntil([&] { return counters().acceptsNoDescriptors.get() >= kFailures; }));
   const TimePoint start = proactor().now();
   cancel(accept, listener.get());
   EXPECT_TRUE(accept.told().empty());
@@ -140,7 +141,8 @@ TEST_P(ExhaustionConformanceTest, Accept_anotherLoopCloses_goesOnAtOnce) {
     keep(accept);
     limitDescriptors(0);
     accept.accept(listener.get());
-    EXPECT_TRUE(loop().runUntil([&] { return counters().acceptsNoDescriptors.get() >= 7; }));
+    EXPECT_TRUE(
+        loop().runUntil([&] { return counters().acceptsNoDescriptors.get() >= kFailures; }));
     idle.close();
     const TimePoint start = proactor().now();
     while (taken_.empty() && proactor().now() - start < std::chrono::seconds(10)) {

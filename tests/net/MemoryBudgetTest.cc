@@ -139,7 +139,7 @@ class MemoryBudgetTest : public testing::Test {
 };
 
 TEST_F(MemoryBudgetTest, ClientsThatNeverRead_areHeldWithinIt_andHarmNobody) {
-  expectBounded(seconds(5));
+  expectBounded(seconds(2));
 }
 
 class MemoryBudgetLongTest : public MemoryBudgetTest {};
