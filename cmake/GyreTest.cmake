@@ -28,18 +28,20 @@ endfunction()
 # gyre_test(<floor> [PROGRAM] [SOURCES file...] [LABELS label...] [LIBRARIES target...]
 #           [TIMEOUT seconds] [LONG_TIMEOUT seconds] [VARIANTS "prefix:NAME=value NAME=value"...]
 #           [LONG_VARIANTS ...] [FAULT_SEEDS count FAULT_EXCEPT test...]
-#           [SANITIZED_SHARDS count])
+#           [SHARDS count] [ALONE test...])
 #
 # Makes gyre_<floor>_test of tests/<floor>/*.cc; nothing if there are none. Each variant runs the
 # same tests once more as <prefix>.<test>, in the given environment; in the sanitizer trees only
 # with `./dev test --long`, a long variant there only. FAULT_SEEDS makes variants with faulty rings
 # (TestOptions.h), without the tests named; the even seeds on tiny rings, all but the first long.
-# SANITIZED_SHARDS runs the tests of a sanitizer tree in so many processes instead of one each: the
-# time of many small tests is mostly that of starting. PROGRAM hands the tests the built program's
-# path as GYRE_PROGRAM.
+# SHARDS runs the tests, and those of each variant but the faulty ones, in so many processes instead
+# of one each: the time of many small tests is mostly that of starting. The tests named ALONE, and
+# the long ones, keep a process of their own. summary.py tells the tests of a shard apart. PROGRAM
+# hands the tests the built program's path as GYRE_PROGRAM.
 function(gyre_test floor)
-  cmake_parse_arguments(arg "PROGRAM" "TIMEOUT;LONG_TIMEOUT;FAULT_SEEDS;SANITIZED_SHARDS"
-                        "SOURCES;LABELS;LIBRARIES;VARIANTS;LONG_VARIANTS;FAULT_EXCEPT" ${ARGN})
+  cmake_parse_arguments(arg "PROGRAM" "TIMEOUT;LONG_TIMEOUT;FAULT_SEEDS;SHARDS"
+                        "SOURCES;LABELS;LIBRARIES;VARIANTS;LONG_VARIANTS;FAULT_EXCEPT;ALONE"
+                        ${ARGN})
   if(NOT arg_SOURCES)
     file(GLOB arg_SOURCES CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/${floor}/*.cc")
   endif()
@@ -67,11 +69,7 @@ function(gyre_test floor)
   endif()
 
   set(labels ${floor} ${arg_LABELS})
-  if(GYRE_SANITIZER AND arg_SANITIZED_SHARDS)
-    gyre_register_shards(${target} "${labels};quick")
-  else()
-    gyre_register_tests(${target} "" "${labels};quick" "")
-  endif()
+  gyre_register(${target} "" "${labels};quick" "")
   foreach(variant IN LISTS arg_VARIANTS arg_LONG_VARIANTS)
     string(REGEX MATCH "^([a-z]+):(.+)$" ignored "${variant}")
     set(prefix "${CMAKE_MATCH_1}")
@@ -80,27 +78,33 @@ function(gyre_test floor)
     if(variant IN_LIST arg_LONG_VARIANTS)
       set(long "long")
     endif()
-    gyre_register_tests(${target} "${prefix}" "${labels};${prefix};${long}" "${environment}")
+    gyre_register(${target} "${prefix}" "${labels};${prefix};${long}" "${environment}")
   endforeach()
   if(arg_FAULT_SEEDS)
     gyre_register_faulty(${target} "${labels};faulty")
   endif()
 endfunction()
 
-function(gyre_register_shards target labels)
-  math(EXPR last "${arg_SANITIZED_SHARDS} - 1")
+function(gyre_register target prefix labels environment)
+  if(NOT arg_SHARDS)
+    gyre_register_tests(${target} "${prefix}" "${labels}" "${environment}")
+    return()
+  endif()
+  list(JOIN arg_ALONE ":" alone)
+  set(alone "*LongTest*:${alone}")
+  gyre_register_tests(${target} "${prefix}" "${labels}" "${environment}" TEST_FILTER "${alone}")
+  list(APPEND environment ${gyre_sanitizer_environment} "GTEST_TOTAL_SHARDS=${arg_SHARDS}")
+  math(EXPR last "${arg_SHARDS} - 1")
   foreach(shard RANGE ${last})
     set(name "${target}.shard${shard}")
-    add_test(NAME ${name} COMMAND ${target} --gtest_filter=-*LongTest*)
-    set(environment "GTEST_TOTAL_SHARDS=${arg_SANITIZED_SHARDS}" "GTEST_SHARD_INDEX=${shard}"
-                    ${gyre_sanitizer_environment})
-    set_tests_properties(${name} PROPERTIES LABELS "${labels}" TIMEOUT ${arg_LONG_TIMEOUT}
-                                            ENVIRONMENT "${environment}")
+    if(prefix)
+      set(name "${prefix}.${name}")
+    endif()
+    add_test(NAME ${name} COMMAND ${target} "--gtest_filter=-${alone}")
+    set_tests_properties(
+      ${name} PROPERTIES LABELS "${labels}" TIMEOUT ${arg_LONG_TIMEOUT}
+                         ENVIRONMENT "${environment};GTEST_SHARD_INDEX=${shard}")
   endforeach()
-  add_test(NAME ${target}.long COMMAND ${target} --gtest_filter=*LongTest*)
-  set_tests_properties(
-    ${target}.long PROPERTIES LABELS "${labels};long" TIMEOUT ${arg_LONG_TIMEOUT}
-                              ENVIRONMENT "${gyre_sanitizer_environment}")
 endfunction()
 
 function(gyre_register_faulty target labels)

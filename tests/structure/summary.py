@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Adds up ctest's JUnit files: summary.py [--allow FILE] tree=junit.xml=status...
 
+What gtest says counts for the tests that shared a process (a shard), ctest's word for the others.
 Judges the skipped tests by the allow-list and prints, alone on the last line,
 "N passed, N failed, N skipped". The exit status is 0 only if every test that ran passed,
 something ran, and every skip was in order. `status` is what ctest returned.
@@ -17,6 +18,9 @@ import xml.etree.ElementTree
 SKIPPED_BY_THE_TEST = ("SKIP_REGULAR_EXPRESSION_MATCHED", "SKIP_RETURN_CODE")
 GTEST_REASON = re.compile(r"^\S+:\d+: Skipped\n(.*?)(?:\n\n|\n?\[ +SKIPPED +\]|\Z)",
                           re.MULTILINE | re.DOTALL)
+SHARD = re.compile(r"^(\w+\.)?gyre_\w+_test\.shard\d+$")
+GTEST_LINE = re.compile(r"^\[ +(RUN|OK|FAILED|SKIPPED) +\] ([^\s,]+)(?:$|.* \(\d+ ms\)$)",
+                        re.MULTILINE)
 NO_URING = re.compile(r"io_uring (?:is )?(?:not available|unavailable|refused|disabled)")
 
 Test = collections.namedtuple("Test", "name outcome reason")
@@ -43,12 +47,39 @@ def judge(tree, case):
     return Test(name, "failed", message or status)
 
 
+def judge_shard(tree, case, prefix):
+    """The tests that shared a process. One that has begun and not ended has taken it along."""
+    output = case.findtext("system-out", "")
+    tests, begun = [], None
+    for match in GTEST_LINE.finditer(output):
+        outcome, name = match.group(1).lower(), f"{tree}: {prefix}{match.group(2)}"
+        if outcome == "run":
+            begun = match
+            continue
+        if begun is None or begun.group(2) != match.group(2):
+            continue  # the list at the end
+        reason = reason_of(output[begun.end():match.end()]) if outcome == "skipped" else ""
+        tests.append(Test(name, {"ok": "passed"}.get(outcome, outcome), reason))
+        begun = None
+    if begun is not None:
+        tests.append(Test(f"{tree}: {prefix}{begun.group(2)}", "failed", "it did not end"))
+    whole = judge(tree, case)
+    if not tests or (whole.outcome == "failed" and all(t.outcome != "failed" for t in tests)):
+        tests.append(whole)
+    return tests
+
+
+def judge_case(tree, case):
+    shard = SHARD.match(case.get("name"))
+    return judge_shard(tree, case, shard.group(1) or "") if shard else [judge(tree, case)]
+
+
 def read_results(tree, path, status):
     """All tests of one tree. That ctest failed without a failed test is a failed test too."""
     if not path.is_file():
         return [Test(f"{tree}: ctest", "failed", "it left no results: read its output above")]
     root = xml.etree.ElementTree.parse(path).getroot()
-    tests = [judge(tree, case) for case in root.iter("testcase")]
+    tests = [test for case in root.iter("testcase") for test in judge_case(tree, case)]
     if status != "0" and not any(test.outcome == "failed" for test in tests):
         tests.append(Test(f"{tree}: ctest", "failed", f"status {status}: read its output above"))
     return tests

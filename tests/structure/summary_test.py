@@ -22,6 +22,16 @@ def skipped(reason, name="Echo.Send_zeroCopy_works"):
             f"[  SKIPPED ] {name} (0 ms)\n</system-out></testcase>")
 
 
+def shard(status, *lines, name="epoll.gyre_net_test.shard3"):
+    """A process of several tests, as ctest tells of it."""
+    return (f'<testcase name="{name}" status="{status}"><system-out>'
+            + "\n".join(lines) + "\n</system-out></testcase>")
+
+
+def ran(name, outcome="       OK ", *said):
+    return [f"[ RUN      ] {name}", *said, f"[{outcome}] {name} (0 ms)"]
+
+
 class SummaryTest(unittest.TestCase):
     def setUp(self):
         scratch = tempfile.TemporaryDirectory(prefix="gyre-summary-")
@@ -62,6 +72,35 @@ class SummaryTest(unittest.TestCase):
         self.assertEqual("1 passed, 1 failed, 0 skipped", self.summarize(PASSED, ctest="8")[1])
         self.assertEqual("1 passed, 1 failed, 0 skipped",
                          self.summarize(PASSED + FAILED, ctest="8")[1])
+
+    def test_tests_of_a_shard_count_one_by_one(self):
+        status, total, output = self.summarize(
+            shard("run", *ran("Echo.Send"),
+                  *ran("Echo.Zero", "  SKIPPED ", "a.cc:1: Skipped", "needs kernel 6.20", ""),
+                  "[  PASSED  ] 1 test.", "[  SKIPPED ] 1 test, listed below:",
+                  "[  SKIPPED ] Echo.Zero"))
+        self.assertEqual((1, "1 passed, 0 failed, 1 skipped"), (status, total))
+        self.assertIn("not allowed to skip: tree0: epoll.Echo.Zero (needs kernel 6.20)", output)
+
+    def test_failures_of_a_shard_are_named(self):
+        status, total, output = self.summarize(
+            shard("fail", *ran("Seeds/Echo.Send/0"), "[ RUN      ] Seeds/Echo.Close/1",
+                  "[  FAILED  ] Seeds/Echo.Close/1, where GetParam() = 1 (0 ms)",
+                  "[  FAILED  ] Seeds/Echo.Close/1, where GetParam() = 1"))
+        self.assertEqual((1, "1 passed, 1 failed, 0 skipped"), (status, total))
+        self.assertIn("tree0: epoll.Seeds/Echo.Close/1\n", output)
+
+    def test_test_that_took_its_shard_along_has_failed(self):
+        status, total, output = self.summarize(
+            shard("fail", *ran("Echo.Send"), "[ RUN      ] Echo.Close", "CHECK: it crashed"))
+        self.assertEqual((1, "1 passed, 1 failed, 0 skipped"), (status, total))
+        self.assertIn("tree0: epoll.Echo.Close (it did not end)", output)
+
+    def test_shard_that_failed_after_its_tests_has_failed(self):
+        status, total, output = self.summarize(shard("fail", *ran("Echo.Send"), "leak"))
+        self.assertEqual((1, "1 passed, 1 failed, 0 skipped"), (status, total))
+        self.assertIn("tree0: epoll.gyre_net_test.shard3", output)
+        self.assertEqual("0 passed, 1 failed, 0 skipped", self.summarize(shard("fail"))[1])
 
     def test_nothing_run_fails(self):
         status, total, _ = self.summarize("")
