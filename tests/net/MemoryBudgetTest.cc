@@ -139,7 +139,7 @@ class MemoryBudgetTest : public testing::Test {
 };
 
 TEST_F(MemoryBudgetTest, ClientsThatNeverRead_areHeldWithinIt_andHarmNobody) {
-  expectBounded(seconds(2));
+  expectBounded(seconds(3));
 }
 
 class MemoryBudgetLongTest : public MemoryBudgetTest {};
