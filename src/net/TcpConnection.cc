@@ -220,7 +220,13 @@ void TcpConnection::abort(CloseReason reason, int error) {
   if (state() >= State::Joining) return;
   reason_ = reason;
   error_ = static_cast<std::int16_t>(error);
-  if (input_.isInFlight() || send_.isInFlight()) proactor().shutdownBoth(socket_);
+  // A peer that got a part would take a FIN for the end of the whole: closing resets then, and no
+  // shutdown, which sends one, comes before it. The cancel alone ends what is in flight.
+  if (hasOutput() || reason == CloseReason::OutOfMemory) {
+    proactor().setOption(socket_, SocketOption::LingerZero, 1);
+  } else if (input_.isInFlight()) {
+    proactor().shutdownBoth(socket_);
+  }
   joinInFlight();
 }
 

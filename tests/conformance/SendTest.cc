@@ -120,6 +120,24 @@ TEST_P(SendConformanceTest, Send_cancelAllWhileStuck_tellsWhatItDid) {
   EXPECT_EQ(loop().receiveToEnd(*pair.far), large_.substr(0, done));
 }
 
+// A FIN would tell the peer that it has got all.
+TEST_P(SendConformanceTest, Close_lingerZeroAfterACancelledSend_resetsThePeer) {
+  Link pair = link(kTinyBuffers);
+  ConformanceOperation send(loop());
+  ConformanceOperation receive(loop());
+  receive.receive(pair.near.get());
+  startStuck(send, pair);
+  EXPECT_EQ(proactor().setOption(pair.near.get(), SocketOption::LingerZero, 1), 0);
+  loop().cancelAll(pair.near.get());
+  EXPECT_LT(send.join().bytes, large_.size());
+  receive.join();
+  pair.near.close();
+  const std::string got = loop().receiveToEnd(*pair.far);
+  EXPECT_EQ(got, large_.substr(0, got.size()));
+  EXPECT_FALSE(pair.far->hasEnded());
+  EXPECT_EQ(pair.far->error(), ECONNRESET);
+}
+
 TEST_P(SendConformanceTest, Send_startedAfterACancelledOne_goesOnWhereThatStopped) {
   Link pair = link(kTinyBuffers);
   ConformanceOperation send(loop());

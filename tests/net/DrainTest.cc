@@ -76,6 +76,17 @@ TEST_F(DrainTest, Deadline_closesThoseThatStay) {
   for (Peer& peer : peers) peer.receiveToEnd();
 }
 
+TEST_F(DrainTest, Deadline_whileBytesWait_isNoEndOfTheStream) {
+  start({.onUp = [](const TcpConnectionPtr& connection) {
+    connection->send(std::string(8 * 1024 * 1024, 'x'));
+  }});
+  std::vector<Peer> peers = connectMany(1);
+  drain(milliseconds(20));
+  ASSERT_TRUE(runUntilDone());
+  peers.front().receiveToEnd();
+  EXPECT_EQ(peers.front().error(), ECONNRESET) << "what was cut short has no end";
+}
+
 TEST_F(DrainTest, WithoutConnections_isDoneAtOnce) {
   start({.threads = 2});
   drain(std::chrono::hours(1));

@@ -120,6 +120,8 @@ TEST_F(OutputLimitTest, Close_closesWhoCostsTooMuch_andNobodyElse) {
   peer.sendUntilStalled(patternBytes(64 * kMiB));
   ASSERT_TRUE(runUntilClosed(1));
   EXPECT_EQ(reason_, CloseReason::OutputLimit);
+  peer.receiveToEnd();
+  EXPECT_EQ(peer.error(), ECONNRESET) << "what was cut short has no end";
   EXPECT_TRUE(echoes());
 }
 

@@ -30,6 +30,12 @@ class ResetTest : public ServerFixture {
     EXPECT_EQ(loop().residentCount(), 1U) << "the acceptor alone";
     EXPECT_TRUE(echoes()) << "the others are not affected";
   }
+  // What has arrived is less than the whole, and the peer can tell.
+  static void expectCutShort(Peer& peer, std::size_t whole) {
+    EXPECT_LT(peer.receiveToEnd().size(), whole);
+    EXPECT_FALSE(peer.hasEnded()) << "taken for the whole";
+    EXPECT_EQ(peer.error(), ECONNRESET);
+  }
 
   CloseReason reason_ = CloseReason::None;
   int error_ = 0;
@@ -171,9 +177,49 @@ TEST_F(ResetTest, ForceClose_withSendsInFlight_joinsThemAndClosesOnce) {
   EXPECT_EQ(reason_, CloseReason::Aborted);
   EXPECT_EQ(bytes.use_count(), 1);
   EXPECT_TRUE(kept->disconnected());
-  peers.front().receiveToEnd();
-  EXPECT_TRUE(peers.front().hasEnded() || peers.front().error() == ECONNRESET);
+  expectCutShort(peers.front(), bytes->size());
   EXPECT_TRUE(echoes());
+}
+
+// The peer has read all that came and reads on: nothing but the reset stands for the rest.
+TEST_F(ResetTest, ForceClose_withBytesUnsent_isNoEndOfTheStream) {
+  TcpConnectionPtr kept;
+  start(noting({.onUp = [&](const TcpConnectionPtr& connection) {
+    if (connection->id() == 1) kept = connection;
+  }}));
+  std::vector<Peer> peers = connectMany(1);
+  loop().queueInLoop([&] {
+    kept->send("a part of");
+    kept->forceClose();
+  });
+  ASSERT_TRUE(runUntilClosed(1));
+  expectCutShort(peers.front(), 9);
+}
+
+TEST_F(ResetTest, ForceClose_withNothingUnsent_isTheEndOfTheStream) {
+  TcpConnectionPtr kept;
+  start(noting({.onUp = [&](const TcpConnectionPtr& connection) {
+    if (connection->id() != 1) return;
+    kept = connection;
+    connection->send("the whole");
+  }}));
+  std::vector<Peer> peers = connectMany(1);
+  EXPECT_EQ(peers.front().receive(9), "the whole");
+  ASSERT_TRUE(runUntil([&] { return kept->outputBytes() == 0; }));
+  kept->forceClose();
+  ASSERT_TRUE(runUntilClosed(1));
+  EXPECT_EQ(peers.front().receiveToEnd(), "");
+  EXPECT_TRUE(peers.front().hasEnded());
+}
+
+TEST_F(ResetTest, Stop_withBytesUnsent_isNoEndOfTheStream) {
+  const std::string bytes = patternBytes(8 * kMiB);
+  start(noting({.onUp = [&](const TcpConnectionPtr& connection) { connection->send(bytes); }}));
+  std::vector<Peer> peers = connectMany(3);
+  settle();
+  server()->stop();
+  ASSERT_TRUE(runUntilClosed(3));
+  for (Peer& peer : peers) expectCutShort(peer, bytes.size());
 }
 
 }  // namespace

@@ -107,10 +107,12 @@ TEST_F(TimeoutTest, WriteStall_abortsWhoReadsNothing) {
   startWith({.writeStall = milliseconds(100)}, {.onUp = [](const TcpConnectionPtr& connection) {
               connection->send(std::string(16 * 1024 * 1024, 'x'));
             }});
-  const Peer peer = connect(4096);
+  Peer peer = connect(4096);
   ASSERT_TRUE(runUntilClosed(1));
   EXPECT_EQ(reasons_[CloseReason::WriteStall], 1);
   EXPECT_GE(lived_, milliseconds(98));
+  peer.receiveToEnd();
+  EXPECT_EQ(peer.error(), ECONNRESET) << "what was cut short has no end";
 }
 
 TEST_F(TimeoutTest, WriteStall_whoReadsSlowly_getsAll) {

@@ -86,7 +86,9 @@ class GYRE_API TcpConnection final : public LoopResident,
   void shutdown();
   // Half-closes: sends what is queued, then FIN; messages still arrive until the peer closes too.
   void shutdownWrite();
-  // Closes now: what was not sent is lost, the peer may see a reset.
+  // Closes now. What was not sent is lost: then the peer sees a reset, never the end of the stream
+  // (but on a unix socket, which has none). So ends every connection that is closed with bytes
+  // unsent, whoever did it: a limit, a timeout, a deadline, the server's end.
   void forceClose();
   // After stopRead() on the loop's thread no message callback runs, and the kernel soon stops
   // taking bytes, so that the peer is held back. startRead() delivers what was taken by then.
