@@ -43,7 +43,7 @@ Proactor::~Proactor() {
 }
 
 KernelProactor::KernelProactor() : wakeFd_(::eventfd(0, EFD_CLOEXEC)) {
-  if (!wakeFd_) throwSetupError(errno, "cannot create an eventfd", "raise RLIMIT_NOFILE");
+  if (!wakeFd_) throwSetupError(errno, "cannot create an eventfd", descriptorCure(errno));
 }
 
 void KernelProactor::wake() noexcept {

@@ -29,6 +29,16 @@ const char* listenCure(int error, const InetAddress& address) {
 
 }  // namespace
 
+const char* descriptorCure(int error) noexcept {
+  switch (error) {
+    case EMFILE: return "raise RLIMIT_NOFILE (ulimit -n)";
+    case ENFILE: return "raise sysctl fs.file-max";
+    case ENOSPC: return "raise sysctl fs.epoll.max_user_watches";
+    case ENOMEM: return "the kernel is short of memory, or the memory cgroup is full";
+    default: return "the kernel, or a seccomp filter, refuses it";
+  }
+}
+
 void throwListenError(int error, const InetAddress& address) {
   throwSetupError(error, "cannot listen on " + address.toString(), listenCure(error, address));
 }

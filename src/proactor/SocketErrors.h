@@ -12,4 +12,7 @@ namespace gyre {
 // Throws std::system_error: "what (cure): strerror".
 [[noreturn]] void throwSetupError(int error, const std::string& what, const std::string& cure);
 
+// What helps when the kernel gives no descriptor, or watches none more.
+const char* descriptorCure(int error) noexcept;
+
 }  // namespace gyre

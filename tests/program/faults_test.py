@@ -150,6 +150,13 @@ class SocketFaultsTest(FaultsTest):
             self.assertComesTo(FAILS, "RLIMIT_NOFILE", call="eventfd2", error="EMFILE",
                                engine=engine)
 
+            self.assertComesTo(FAILS, "short of memory", call="eventfd2", error="ENOMEM",
+                               engine=engine)
+
+    def test_epoll_that_watches_no_more_fails_with_the_cure(self):
+        for error, cure in (("ENOSPC", "max_user_watches"), ("ENOMEM", "short of memory")):
+            self.assertComesTo(FAILS, cure, call="epoll_ctl", error=error, engine="epoll")
+
     def test_no_epoll_fails_with_the_cure(self):
         self.assertComesTo(FAILS, "epoll", call="epoll_create1", error="EMFILE", engine="epoll")
         self.assertComesTo(FAILS, "epoll", call="epoll_create1", error="ENOMEM", engine="epoll")

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "proactor/SocketErrors.h"
 #include "proactor/epoll/SocketCalls.h"
 
 namespace gyre {
@@ -27,7 +28,7 @@ EpollProactor::EpollProactor(const ProactorOptions& options)
   }
   // Edge-triggered, so each wake() is an edge and nobody has to read the counter.
   const int error = set_.add(wakeFd(), EPOLLIN, kWakeTag);
-  GYRE_CHECK(error == 0, "an eventfd was refused by epoll");
+  if (error != 0) throwSetupError(error, "epoll cannot watch an eventfd", descriptorCure(error));
 }
 
 int EpollProactor::socketFlags() const noexcept { return SOCK_NONBLOCK; }

@@ -32,7 +32,7 @@ int wholeMilliseconds(nanoseconds timeout) noexcept {
 }  // namespace
 
 EpollSet::EpollSet() : fd_(::epoll_create1(EPOLL_CLOEXEC)) {
-  if (!fd_) throwSetupError(errno, "cannot create an epoll instance", "raise RLIMIT_NOFILE");
+  if (!fd_) throwSetupError(errno, "cannot create an epoll instance", descriptorCure(errno));
 }
 
 int EpollSet::add(int fd, std::uint32_t events, std::uint64_t tag) noexcept {
