@@ -49,9 +49,13 @@ Json describe(const EngineReport& report) {
   return engine;
 }
 
-Json describeChoice() {
+Json describeChoice(const EngineReport& uring) {
   try {
     const EngineChoice choice = chooseEngine();
+    // The kernel has io_uring, so no other engine is chosen; what is asked of it does not fit.
+    if (choice.engine == Engine::Uring && !uring.usable) {
+      return {{"engine", nullptr}, {"reason", "io_uring would be chosen and fail: " + uring.cause}};
+    }
     return {{"engine", engineName(choice.engine)}, {"reason", choice.reason}};
   } catch (const std::exception& error) {
     return {{"engine", nullptr}, {"reason", error.what()}};
@@ -67,7 +71,7 @@ Json examine() {
   return {{"gyre", GYRE_VERSION},
           {"kernel", kernel.release},
           {"engines", Json::array({describe(uring), describe(epoll)})},
-          {"auto", describeChoice()},
+          {"auto", describeChoice(uring)},
           {"limits", {{"nofile", limitOf(RLIMIT_NOFILE)}, {"memlock", limitOf(RLIMIT_MEMLOCK)}}},
           {"usable", uring.usable}};
 }
@@ -99,7 +103,8 @@ void print(const Json& report) {
                   text(on ? feature["effect"] : feature["reason"]).c_str());
     }
   }
-  std::printf("engine auto: %s: %s\n", text(report["auto"]["engine"]).c_str(),
+  const Json& choice = report["auto"]["engine"];
+  std::printf("engine auto: %s: %s\n", choice.is_null() ? "none" : text(choice).c_str(),
               text(report["auto"]["reason"]).c_str());
   for (const auto& [name, limit] : report["limits"].items()) {
     std::printf("limit %s: %s (hard %s)\n", name.c_str(), text(limit["soft"]).c_str(),

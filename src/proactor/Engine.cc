@@ -1,10 +1,8 @@
 // The choice of an engine: what options and environment ask for, and what this kernel permits.
-#include <chrono>
 #include <cstdlib>
 #include <mutex>
 #include <optional>
 #include <system_error>
-#include <thread>
 
 #include "base/LogFormat.h"
 #include "gyre/proactor/EngineReport.h"
@@ -38,22 +36,6 @@ ProactorOptions defaultProactorOptions() {
   throwSetupError(EINVAL, std::string("GYRE_ENGINE=") + wanted + " is no engine",
                   "auto, uring or epoll");
 }
-
-namespace {
-
-// Memory of rings closed a moment ago, by the predecessor of a restart perhaps, is still charged
-// for a while.
-UringSupport uringSupportPatiently() {
-  UringSupport support = uringSupport();
-  for (std::chrono::milliseconds delay{1}; support.error == ENOMEM && delay.count() <= 64;
-       delay *= 2) {
-    std::this_thread::sleep_for(delay);
-    support = uringSupport();
-  }
-  return support;
-}
-
-}  // namespace
 
 EngineChoice chooseEngine() {
   const UringSupport support = uringSupportPatiently();

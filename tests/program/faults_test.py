@@ -69,6 +69,11 @@ class RingFaultsTest(FaultsTest):
                 self.assertComesTo(WORKS, call="io_uring_setup", error="ENOMEM", when=when,
                                    engine=engine)
 
+    def test_the_doctor_asks_again_too(self):
+        outcome = children.run("doctor", prefix=self.inject("io_uring_setup", "ENOMEM", 1))
+        self.assertEqual(outcome.status, 0, outcome)
+        self.assertIn("engine auto: uring", outcome.out)
+
     def test_a_ring_for_which_there_is_never_memory_fails_and_never_becomes_epoll(self):
         self.assertComesTo(FAILS, "RLIMIT_MEMLOCK", call="io_uring_setup", error="ENOMEM",
                            when="1+")

@@ -50,6 +50,15 @@ class LockedMemoryTest(children.ProgramTest):
         log = self.serve(8192 * KIB, threads=64)
         self.assertEqual(sum("rings shrink" in line for line in log), 1, log)
 
+    def test_with_next_to_nothing_the_doctor_says_of_auto_what_a_server_would_meet(self):
+        for limit in (0, 16):
+            with self.subTest(kib=limit):
+                outcome = children.run("doctor", **self.surroundings(limit * KIB))
+                self.assertEqual(outcome.status, 1, outcome)
+                auto = next(line for line in outcome.out.splitlines() if "engine auto" in line)
+                self.assertTrue(auto.startswith("engine auto: none: io_uring "), auto)
+                self.assertIn("RLIMIT_MEMLOCK", auto)
+
     def test_with_next_to_nothing_the_limit_is_named_with_the_cure(self):
         for limit in (0, 16):
             for engine in ("uring", "auto"):

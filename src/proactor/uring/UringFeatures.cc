@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -13,6 +15,7 @@
 #include <mutex>
 #include <optional>
 #include <sstream>
+#include <thread>
 
 #include "base/LogFormat.h"
 #include "proactor/uring/BufferRing.h"
@@ -187,6 +190,16 @@ UringSupport uringSupport() {
   const bool passing =
       support.error == ENOMEM || support.error == EMFILE || support.error == ENFILE;
   if (!passing) known = support;
+  return support;
+}
+
+UringSupport uringSupportPatiently() {
+  UringSupport support = uringSupport();
+  for (std::chrono::milliseconds delay{1}; support.error == ENOMEM && delay.count() <= 64;
+       delay *= 2) {
+    std::this_thread::sleep_for(delay);
+    support = uringSupport();
+  }
   return support;
 }
 

@@ -30,6 +30,9 @@ struct UringSupport {
 
 // Asked once, on first use. ENOMEM and EMFILE are reported each time anew: they pass.
 UringSupport uringSupport();
+// The same, but asks for memory again for a while: that of rings closed a moment ago, by the
+// predecessor of a restart perhaps, is still charged.
+UringSupport uringSupportPatiently();
 
 // What is available and not switched off by the options or by GYRE_DISABLE.
 UringFeatures enabledFeatures(const UringFeatures& available, const ProactorOptions& options);

@@ -10,7 +10,7 @@ namespace gyre {
 EngineReport inspectUring(const ProactorOptions& options) {
   EngineReport report;
   report.engine = Engine::Uring;
-  const UringSupport support = uringSupport();
+  const UringSupport support = uringSupportPatiently();
   report.error = support.error;
   report.cause = support.cause;
   report.cure = support.cure;
