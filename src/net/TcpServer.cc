@@ -119,7 +119,9 @@ void TcpServer::open(Listener& listener) {
     listener.path = std::make_unique<UnixPath>(listener.address);
   }
   const SocketHandle first = listener.sockets.front();
-  listener.address = proactor.localAddress(first);
+  const InetAddress bound = proactor.localAddress(first);
+  // The wish is nearer the truth than nothing when the system cannot say.
+  if (bound.family() != AF_UNSPEC) listener.address = bound;
   const std::vector<EventLoop*>& loops = pool_.getAllLoops();
   startAcceptor(isPerLoop ? loops.front() : loop_, first);
   if (!isPerLoop || listener.address.isUnix()) return;

@@ -162,6 +162,15 @@ class SocketFaultsTest(FaultsTest):
         for error, cure in (("ENOSPC", "max_user_watches"), ("ENOMEM", "short of memory")):
             self.assertComesTo(FAILS, cure, call="epoll_ctl", error=error, engine="epoll")
 
+    def test_a_listener_that_cannot_tell_its_address_has_the_one_it_was_given(self):
+        with children.public_folder() as folder:
+            listen = f"unix:{folder}/echo"
+            with Server("--threads", "0", listen=listen,
+                        prefix=self.inject("getsockname", "ENOBUFS", 1)) as server:
+                self.assertEqual(server.address, listen)
+                self.assertServes(server)
+                self.assertStops(server)
+
     def test_no_epoll_fails_with_the_cure(self):
         self.assertComesTo(FAILS, "epoll", call="epoll_create1", error="EMFILE", engine="epoll")
         self.assertComesTo(FAILS, "epoll", call="epoll_create1", error="ENOMEM", engine="epoll")
