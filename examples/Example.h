@@ -29,11 +29,10 @@ class Arguments {
   }
   gyre::InetAddress address(std::string_view fallback) {
     const std::string given = text(fallback);
-    try {
-      return gyre::InetAddress(given);
-    } catch (const std::system_error& error) {
-      throw UsageError(error.what());
-    }
+    std::string complaint;
+    const auto address = gyre::InetAddress::parse(given, complaint);
+    if (!address) throw UsageError(complaint);
+    return *address;
   }
   // 1..most
   int number(int fallback, int most) {
@@ -73,9 +72,7 @@ int run(int argc, char** argv, const char* usage, Serve serve) {
 }
 
 // To be called before threads start, because they inherit which signals are blocked.
-inline void quitOnSignal(gyre::EventLoop& loop) {
-  gyre::SignalWatcher::watch(&loop, {SIGINT, SIGTERM}, [&loop](int) { loop.quit(); });
-}
+inline void quitOnSignal(gyre::EventLoop& loop) { gyre::SignalWatcher::quitOn(&loop); }
 
 inline void announce(const gyre::TcpServer& server) {
   std::printf("listening on %s\n", server.listenAddress().toString().c_str());

@@ -82,7 +82,7 @@ std::string explain(std::string_view text, const char* cause) {
   std::string shown(text.substr(0, kShownMax));
   const auto isControl = [](unsigned char c) { return c < ' ' || c == 0x7f; };
   std::replace_if(shown.begin(), shown.end(), isControl, '?');
-  std::string message = "gyre: \"";
+  std::string message = "\"";
   message.append(shown).append(text.size() > kShownMax ? "...\"" : "\"");
   return message.append(" is not an address: ").append(cause).append(kExamples);
 }
@@ -173,13 +173,21 @@ InetAddress::InetAddress() noexcept { std::memset(&address_, 0, sizeof address_)
 InetAddress::InetAddress(std::string_view text) : InetAddress() {
   const char* cause = Parser::parse(text, *this);
   if (cause == nullptr) return;
-  throw std::system_error(EINVAL, std::generic_category(), explain(text, cause));
+  throw std::system_error(EINVAL, std::generic_category(), "gyre: " + explain(text, cause));
 }
 
 std::optional<InetAddress> InetAddress::parse(std::string_view text) noexcept {
   InetAddress address;
   if (Parser::parse(text, address) != nullptr) return std::nullopt;
   return address;
+}
+
+std::optional<InetAddress> InetAddress::parse(std::string_view text, std::string& complaint) {
+  InetAddress address;
+  const char* cause = Parser::parse(text, address);
+  if (cause == nullptr) return address;
+  complaint = explain(text, cause);
+  return std::nullopt;
 }
 
 InetAddress InetAddress::any(std::uint16_t port) noexcept {

@@ -206,6 +206,9 @@ constexpr Refusal kBadHosts[] = {{"", "it is empty"},
 
 void expectRefused(const Refusal& refusal) {
   EXPECT_EQ(InetAddress::parse(refusal.text), std::nullopt);
+  std::string complaint;
+  EXPECT_EQ(InetAddress::parse(refusal.text, complaint), std::nullopt);
+  EXPECT_NE(complaint.find(refusal.cause), std::string::npos) << complaint;
   try {
     const InetAddress address(refusal.text);
     ADD_FAILURE() << refusal.text << " taken for " << address.toString();

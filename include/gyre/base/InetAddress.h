@@ -28,6 +28,8 @@ class GYRE_API InetAddress {
   explicit InetAddress(std::string_view text);
 
   static std::optional<InetAddress> parse(std::string_view text) noexcept;
+  // The same; when it is none, `complaint` says what was given and what is wrong with it.
+  static std::optional<InetAddress> parse(std::string_view text, std::string& complaint);
   static InetAddress any(std::uint16_t port) noexcept;
   static InetAddress anyV6(std::uint16_t port) noexcept;
   static InetAddress loopback(std::uint16_t port) noexcept;
