@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <csignal>
 #include <cstdio>
 #include <exception>
 #include <stdexcept>

@@ -33,6 +33,10 @@ std::shared_ptr<SignalWatcher> SignalWatcher::watch(EventLoop* loop,
   return watcher;
 }
 
+void SignalWatcher::quitOn(EventLoop* loop, std::initializer_list<int> signals) {
+  watch(loop, signals, [loop](int) { loop->quit(); });
+}
+
 SignalWatcher::SignalWatcher(EventLoop* loop, SocketHandle signals, Callback callback)
     : loop_(loop),
       handle_(signals),

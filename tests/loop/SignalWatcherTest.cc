@@ -64,6 +64,14 @@ TEST_F(SignalWatcherTest, Signal_wakesTheWaitingLoop) {
   sender.join();
 }
 
+TEST_F(SignalWatcherTest, QuitOn_eitherSignal_quitsTheLoop) {
+  SignalWatcher::quitOn(&*loop_, {SIGUSR1, SIGUSR2});
+  for (const int signal : {SIGUSR1, SIGUSR2}) {
+    ::kill(::getpid(), signal);
+    EXPECT_TRUE(loopUntilQuit(*loop_)) << signal;
+  }
+}
+
 TEST_F(SignalWatcherTest, Signal_again_isToldAgain) {
   watch({SIGUSR1});
   for (std::size_t i = 1; i <= 20; ++i) {

@@ -7,6 +7,7 @@
 
 #include <sys/signalfd.h>
 
+#include <csignal>
 #include <functional>
 #include <initializer_list>
 #include <memory>
@@ -24,6 +25,8 @@ class GYRE_API SignalWatcher final : public LoopResident {
   // other threads are started: they inherit what is blocked. Throws std::system_error.
   static std::shared_ptr<SignalWatcher> watch(EventLoop* loop, std::initializer_list<int> signals,
                                               Callback callback);
+  // Watches them and quits the loop at each.
+  static void quitOn(EventLoop* loop, std::initializer_list<int> signals = {SIGINT, SIGTERM});
   // Internal
   SignalWatcher(EventLoop* loop, SocketHandle signals, Callback callback);
   void beginClose() override;
