@@ -55,6 +55,8 @@ class GYRE_API EventLoop {
   bool runInLoop(Functor functor);
   // Runs it in the loop, later, in the order of posting. False after the loop's end: it is
   // destroyed unrun. What it throws is logged and counted. May itself throw std::bad_alloc.
+  // What a callback queues runs after all callbacks of this iteration and before the loop waits
+  // again: then functors, timers, and the sends that were asked for have their turn, in this order.
   bool queueInLoop(Functor functor);
   // Makes a waiting loop go round once.
   void wakeup() noexcept;

@@ -28,7 +28,9 @@ enum class OutputPolicy : std::uint8_t {
 // message, and is judged only after all that had come by then was delivered: a process that was
 // stopped for a while closes nobody for that.
 struct ConnectionTimeouts {
-  // No byte was received or sent for so long: closes in good order.
+  // No byte was received or sent for so long: closes in good order, or aborts while bytes wait to
+  // be sent. In good order means that the close callback, with CloseReason::IdleTimeout, runs once
+  // the peer has answered our FIN; when it does not, after `close` more, with LingerTimeout.
   std::chrono::milliseconds idle{0};
   // Nothing at all was received since the connection was established: closes in good order.
   std::chrono::milliseconds firstByte{0};
