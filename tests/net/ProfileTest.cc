@@ -141,5 +141,39 @@ TEST_F(ProfileTest, Context_isEachConnectionsOwn) {
   }
 }
 
+// Neither copyable nor movable.
+struct Session {
+  Session(std::string given, std::vector<std::string>& told) : name(std::move(given)), end(told) {}
+  Session(const Session&) = delete;
+
+  std::string name;
+  Tracked end;
+};
+
+TEST_F(ProfileTest, Context_madeInPlace_isFoundByItsTypeUntilTheEnd) {
+  std::vector<std::string> told;
+  std::vector<TcpConnectionPtr> kept;
+  start({.onUp =
+             [&](const TcpConnectionPtr& connection) {
+               EXPECT_EQ(connection->context<Session>(), nullptr);
+               EXPECT_EQ(connection->emplaceContext<Session>("ann", told).name, "ann");
+               kept.push_back(connection);
+             },
+         .onMessage =
+             [](const TcpConnectionPtr& connection, Buffer& in) {
+               EXPECT_EQ(connection->context<int>(), nullptr) << "another type";
+               connection->context<Session>()->name += in.retrieveAllAsString();
+               connection->send(connection->context<Session>()->name);
+             }});
+  {
+    std::vector<Peer> peers = connectMany(1);
+    ASSERT_TRUE(peers.front().send("a"));
+    EXPECT_EQ(peers.front().receive(4), "anna");
+  }
+  ASSERT_TRUE(runUntilClosed(1));
+  EXPECT_EQ(told, std::vector<std::string>{"context"});
+  EXPECT_EQ(kept.front()->context<Session>(), nullptr);
+}
+
 }  // namespace
 }  // namespace gyre

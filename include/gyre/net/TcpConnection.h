@@ -17,6 +17,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "gyre/base/Buffer.h"
@@ -130,6 +131,19 @@ class GYRE_API TcpConnection final : public LoopResident,
   // Anything of the user's; destroyed right after the close callback.
   std::any& context();
   void setContext(std::any context) { this->context() = std::move(context); }
+  // Makes a T the context, which need be neither copyable nor movable.
+  template <typename T, typename... Arguments>
+  T& emplaceContext(Arguments&&... arguments) {
+    auto made = std::make_shared<T>(std::forward<Arguments>(arguments)...);
+    return *context().emplace<std::shared_ptr<T>>(std::move(made));
+  }
+  // The context that was made so, or null. Costs no memory, unlike the first context().
+  template <typename T>
+  T* context() noexcept {
+    if (extras_ == nullptr) return nullptr;
+    const auto* made = std::any_cast<std::shared_ptr<T>>(&extras_->context);
+    return made == nullptr ? nullptr : made->get();
+  }
   // Other callbacks and limits from now on (a protocol switch).
   // What a message callback has not retrieved is offered to the new one.
   // REQUIRES: made by the same server's makeProfile().
