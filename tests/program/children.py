@@ -17,6 +17,7 @@ import unittest
 PROGRAM = os.environ.get("GYRE_PROGRAM", "")
 PATIENCE = 25  # seconds, for whatever takes milliseconds on a machine at rest
 LOG_LINE = re.compile(r"^\d{4}-\d\d-\d\d \S+ gyre (trace|debug|info|warning|error) ")
+LISTENING = "listening on "
 SKIPPED = 77  # the exit status by which ctest knows a skip
 
 
@@ -44,24 +45,19 @@ def run(*args, program=None, prefix=(), **surroundings):
     return Outcome(done.returncode, done.stdout or "", done.stderr or "")
 
 
-class Server:
-    """gyre echo, running. Use as a context manager: whatever happens, the child ends."""
+class Child:
+    """A running program. Use as a context manager: whatever happens, it ends.
 
-    def __init__(self, *args, program=None, prefix=(), listen="127.0.0.1:0", awaits=True,
-                 **surroundings):
+    Surroundings are those of subprocess.Popen.
+    """
+
+    def __init__(self, command, **surroundings):
         surroundings.setdefault("stdout", subprocess.PIPE)
         self._err = tempfile.TemporaryFile()
         surroundings.setdefault("stderr", self._err)
-        command = [*prefix, program or PROGRAM, "echo", "--listen", listen, *args]
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, **surroundings)
         self.out = b""
         self.address = None
-        try:
-            if awaits:
-                self.await_listening()
-        except BaseException:
-            self.close()
-            raise
 
     def __enter__(self):
         return self
@@ -77,20 +73,23 @@ class Server:
             self.process.stdout.close()
         self._err.close()
 
-    def await_listening(self):
+    def await_line(self, words):
+        """The first whole line of the output in which the words are. Ends the child without one."""
         deadline = time.monotonic() + PATIENCE
-        while b"try: " not in self.out or not self.out.endswith(b"\n"):
+        while True:
+            whole = self.out[:self.out.rfind(b"\n") + 1].decode().splitlines()
+            for line in whole:
+                if words in line:
+                    return line
             left = max(0, deadline - time.monotonic())
             readable, _, _ = select.select([self.process.stdout], [], [], left)
             piece = os.read(self.process.stdout.fileno(), 4096) if readable else b""
             if not piece:
-                raise AssertionError(f"gyre echo did not start: {self.end_by(signal.SIGKILL)}")
+                raise AssertionError(f"'{words}' never came: {self.end_by(signal.SIGKILL)}")
             self.out += piece
-        self.address = self.out.decode().splitlines()[0].removeprefix("listening on ")
 
-    @property
-    def engine(self):
-        return self.out.decode().splitlines()[1].split(",")[0].removeprefix("engine ")
+    def await_listening(self):
+        self.address = self.await_line(LISTENING).removeprefix(LISTENING)
 
     def connect(self, options=()):
         return connect(self.address, options)
@@ -103,9 +102,32 @@ class Server:
         if self.process.poll() is None and number is not None:
             self.process.send_signal(number)
         status = self.process.wait(timeout=PATIENCE)
-        rest = self.process.stdout.read() if self.process.stdout else b""
+        self.out += self.process.stdout.read() if self.process.stdout else b""
         self._err.seek(0)
-        return Outcome(status, (self.out + rest).decode(), self._err.read().decode())
+        return Outcome(status, self.out.decode(), self._err.read().decode())
+
+
+class Server(Child):
+    """gyre echo, running."""
+
+    def __init__(self, *args, program=None, prefix=(), listen="127.0.0.1:0", awaits=True,
+                 **surroundings):
+        super().__init__([*prefix, program or PROGRAM, "echo", "--listen", listen, *args],
+                         **surroundings)
+        try:
+            if awaits:
+                self.await_listening()
+        except BaseException:
+            self.close()
+            raise
+
+    def await_listening(self):
+        super().await_listening()
+        self.await_line("try: ")
+
+    @property
+    def engine(self):
+        return self.out.decode().splitlines()[1].split(",")[0].removeprefix("engine ")
 
 
 def connect(address, options=()):
