@@ -75,7 +75,7 @@ void KernelProactor::noteBusy() noexcept {
   counters_.lagMax.raiseTo(busy);
 }
 
-void KernelProactor::endRun(bool isBehind) noexcept {
+void Proactor::endRun(bool isBehind) noexcept {
   constexpr int kRunsBehindMax = 100;
   if (isBehind && ++runsBehind_ < kRunsBehindMax) return;
   runsBehind_ = 0;

@@ -46,8 +46,6 @@ class KernelProactor : public Proactor {
   void endSleep() noexcept;
   // The run is about to wait: books how long it has not.
   void noteBusy() noexcept;
-  // The run is over. Behind: something that had come was left for the next one.
-  void endRun(bool isBehind) noexcept;
   int wakeFd() const noexcept { return wakeFd_.get(); }
 
   // Books an operation on its socket. False when the table cannot grow: ENOMEM.
@@ -68,7 +66,6 @@ class KernelProactor : public Proactor {
   UniqueFd wakeFd_;
   std::atomic<Wake> wake_{Wake::Running};
   bool slept_ = false;                // from beginSleep() to endSleep()
-  int runsBehind_ = 0;                // in a row
   std::vector<SocketState> sockets_;  // by descriptor
 };
 

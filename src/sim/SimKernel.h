@@ -29,6 +29,10 @@ class SimKernel final : public SimSocketUser {
 
   // Something to take up again, or to deliver.
   bool hasWork() const;
+  // Of what had come by now, something was not delivered.
+  bool isBehind() const {
+    return !starved_.empty() || !interrupted_.empty() || completions_.dueCount() > 0;
+  }
   // When there will be, as far as is known.
   TimePoint nextTime() const;
   SimCompletions& completions() noexcept { return completions_; }

@@ -153,7 +153,7 @@ void SimProactor::run(TimePoint deadline) {
   runsAgain_ = woken_.exchange(false);
   kernel_.takeUpAgain();
   dispatch();
-  caughtUpAt_ = wokenAt_;
+  endRun(kernel_.isBehind());
   running_ = false;
 }
 

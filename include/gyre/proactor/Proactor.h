@@ -156,11 +156,16 @@ class GYRE_API Proactor {
   LoopCounters& mutableCounters() noexcept { return counters_; }
 
  protected:
+  // The run is over. Behind: something that had come was left for the next one.
+  void endRun(bool isBehind) noexcept;
+
   LoopCounters counters_;
   std::size_t operationsInFlight_ = 0;
-  // Written by each engine after each wait, and after each run().
-  TimePoint wokenAt_{};
+  TimePoint wokenAt_{};  // written by each engine after each wait
+
+ private:
   TimePoint caughtUpAt_{};
+  int runsBehind_ = 0;  // in a row
 };
 
 // Makes the engine that `options.engine` names, on this thread. Throws std::system_error naming the
