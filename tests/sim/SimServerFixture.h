@@ -65,6 +65,7 @@ class SimServerFixture : public testing::Test {
   }
   void start(SimServerScript script = {});
   void destroyServer() { server_.reset(); }
+  bool hasServer() const { return server_ != nullptr; }
 
   SimNetwork& network() { return *network_; }
   EventLoop& loop() { return *loop_; }
