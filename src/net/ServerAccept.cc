@@ -26,6 +26,31 @@ Admission::Answer askGuarded(Admission& admission, Proactor& proactor, SocketHan
   return Admission::Answer::Refuse;
 }
 
+// What the call says; false, too, when there is no memory for it.
+template <typename Call>
+bool unlessOutOfMemory(Call call) noexcept {
+  try {
+    return call();
+  } catch (const std::bad_alloc&) {
+    logError("a new connection was closed: out of memory");
+    return false;
+  }
+}
+
+// Without memory for it the one client is closed, and nothing else.
+template <typename Arrivals>
+bool addOrClose(Arrivals& arrivals, const typename Arrivals::value_type& arrival,
+                Proactor& proactor, ConnectionGroup& group) noexcept {
+  const bool isAdded = unlessOutOfMemory([&] {
+    arrivals.push_back(arrival);
+    return true;
+  });
+  if (isAdded) return true;
+  group.turnAway(arrival.id);
+  proactor.close(arrival.socket);
+  return false;
+}
+
 }  // namespace
 
 // --- One acceptor, on the base loop
@@ -35,21 +60,17 @@ void TcpServer::acceptHere(SocketHandle socket) {
   switch (askGuarded(*admission_, loop_->proactor(), socket, arrival.id)) {
     case Admission::Answer::Refuse: return loop_->proactor().close(socket);
     case Admission::Answer::Enter: place(arrival); break;
-    case Admission::Answer::Wait: waiting_.push_back(arrival); break;
+    case Admission::Answer::Wait:
+      addOrClose(waiting_, arrival, loop_->proactor(), *profile_->group);
+      break;
   }
   if (admission_->isFull()) pauseAccepting();
 }
 
 void TcpServer::place(const Arrival& arrival) {
   const std::size_t index = choosePlace(arrival.socket);
-  try {
-    arrivals_[index].push_back(arrival);
-  } catch (const std::bad_alloc&) {
-    logError("a new connection was closed: out of memory");
-    profile_->group->turnAway(arrival.id);
-    return loop_->proactor().close(arrival.socket);
-  }
-  profile_->group->add(index);
+  ConnectionGroup& group = *profile_->group;
+  if (addOrClose(arrivals_[index], arrival, loop_->proactor(), group)) group.add(index);
 }
 
 std::size_t TcpServer::choosePlace(SocketHandle socket) {
@@ -79,17 +100,21 @@ void TcpServer::handOver() {
   const std::vector<EventLoop*>& loops = pool_.getAllLoops();
   for (std::size_t i = 0; i < loops.size(); ++i) {
     if (arrivals_[i].empty()) continue;
-    auto arrivals = std::make_shared<Arrivals>();
-    arrivals->swap(arrivals_[i]);
+    Arrivals arrivals;
+    arrivals.swap(arrivals_[i]);
     EventLoop* loop = loops[i];
     if (loop == loop_) {
-      establish(*loop, profile_, *arrivals);
+      establish(*loop, profile_, arrivals);
       continue;
     }
-    const bool taken = loop->queueInLoop(
-        [loop, profile = profile_, arrivals] { establish(*loop, profile, *arrivals); });
+    const bool taken = unlessOutOfMemory([&] {
+      auto moved = std::make_shared<Arrivals>(arrivals);
+      return loop->queueInLoop([loop, profile = profile_, moved = std::move(moved)] {
+        establish(*loop, profile, *moved);
+      });
+    });
     if (taken) continue;
-    for (const Arrival& arrival : *arrivals) {
+    for (const Arrival& arrival : arrivals) {
       loop_->proactor().close(arrival.socket);
       profile_->group->remove(loop, arrival.id);
     }
@@ -127,8 +152,10 @@ void TcpServer::acceptOn(EventLoop& loop, SocketHandle socket) {
     return loop.proactor().close(socket);
   }
   ConnectionGroup& group = *profile_->group;
+  Arrivals arrivals;
+  if (!addOrClose(arrivals, arrival, loop.proactor(), group)) return;
   group.add(group.indexOf(&loop));
-  establish(loop, profile_, {arrival});
+  establish(loop, profile_, arrivals);
 }
 
 // --- On the loop of the connection

@@ -7,6 +7,8 @@
 #include <stdexcept>
 #include <thread>
 
+#include "net/AllocationCounter.h"
+#include "support/Sanitizers.h"
 #include "support/ServerFixture.h"
 
 namespace gyre {
@@ -95,6 +97,52 @@ TEST_F(AdmissionTest, Wait_stoppingInsideTheFilter_closesTheOneItWasAskedFor) {
   ASSERT_TRUE(runUntilClosed(1));
   EXPECT_EQ(second.receiveToEnd(), "");
 }
+
+#ifndef GYRE_TEST_SANITIZED
+// The one that is to wait costs memory, of which there is none just then.
+TEST_F(AdmissionTest, Wait_withoutMemoryForIt_closesThatOneOnly) {
+  bool isRefused = false;
+  start({.configure = [&](TcpServer& server) {
+    server.setLimits({.connectionsMax = 1});
+    server.setAcceptFilter([&](const InetAddress&) {
+      if (server.connectionCount() == 1 && !std::exchange(isRefused, true)) refuseAllocation(0);
+      return true;
+    });
+  }});
+  Peer first = connect();
+  Peer second = connect();
+  Peer third = connect();
+  settle();
+  first.close();
+  ASSERT_TRUE(runUntilUp(2));
+  // An engine that accepts one by one has paused before the second: then that one is served.
+  EXPECT_EQ(isRefused ? second.receiveToEnd() : "", "");
+  Peer& next = isRefused ? third : second;
+  ASSERT_TRUE(next.send("hello"));
+  EXPECT_EQ(next.receive(5), "hello");
+}
+
+// On its way to another loop a client costs memory thrice.
+TEST_F(AdmissionTest, HandOver_withoutMemory_closesThatOneOnly) {
+  std::size_t after = 0;
+  bool refuses = false;
+  start({.threads = 1, .configure = [&](TcpServer& server) {
+           server.setPlacement([&](const InetAddress&, std::size_t) {
+             if (std::exchange(refuses, false)) refuseAllocation(after);
+             return std::size_t{0};
+           });
+         }});
+  for (; after < 3; ++after) {
+    refuses = true;
+    Peer closed = connect();
+    EXPECT_EQ(closed.receiveToEnd(), "") << "after " << after;
+    EXPECT_EQ(server()->connectionCount(), 0U);
+    EXPECT_TRUE(echoes());
+    ASSERT_TRUE(runUntil([&] { return server()->connectionCount() == 0; }));
+  }
+  EXPECT_EQ(count(CallbackKind::Up), 3U);
+}
+#endif
 
 TEST_F(AdmissionTest, Refuse_closesAtOnce_andCounts) {
   startLimited({.connectionsMax = 2, .atConnectionsMax = OverloadPolicy::Refuse});

@@ -14,10 +14,12 @@ namespace {
 
 // Trivial and of the program itself: reading it never allocates.
 thread_local std::size_t allocations = 0;
+thread_local std::size_t allocationsLeft = 0;  // until one is refused; 0: none is
 
 }  // namespace
 
 std::size_t allocationsOfThisThread() noexcept { return allocations; }
+void refuseAllocation(std::size_t after) noexcept { allocationsLeft = after + 1; }
 
 }  // namespace gyre
 
@@ -31,6 +33,10 @@ void* __libc_memalign(std::size_t alignment, std::size_t size);
 
 void* malloc(std::size_t size) noexcept {
   ++gyre::allocations;
+  if (gyre::allocationsLeft != 0 && --gyre::allocationsLeft == 0) {
+    errno = ENOMEM;
+    return nullptr;
+  }
   return __libc_malloc(size);
 }
 
