@@ -3,6 +3,8 @@
 #include <map>
 #include <thread>
 
+#include "gyre/net/FrameReader.h"
+#include "gyre/net/LineCodec.h"
 #include "support/ServerFixture.h"
 
 namespace gyre {
@@ -101,6 +103,24 @@ TEST_F(TimeoutTest, FirstByte_isForgottenWithTheFirstByte) {
   runUntil([&] { return Clock::now() >= until; });
   EXPECT_EQ(timeouts(), 0U);
   EXPECT_TRUE(connection_->connected());
+}
+
+TEST_F(TimeoutTest, SlowWriter_aByteAtATime_isHeardOut_andWhoStallsInALineIsNot) {
+  startWith({.idle = milliseconds(300), .firstByte = milliseconds(300)},
+            {.onMessage = framed(LineCodec(), [](const auto& connection, std::string_view line) {
+               connection->send(std::string(line));
+             })});
+  Peer slow = connect();
+  Peer stalled = connect();
+  ASSERT_TRUE(stalled.send("hal"));
+  const std::string line(40, 'x');
+  for (const char byte : line + "\n") {
+    ASSERT_TRUE(slow.send({&byte, 1}));
+    const auto until = Clock::now() + milliseconds(10);
+    runUntil([&] { return Clock::now() >= until; });
+  }
+  EXPECT_EQ(slow.receive(line.size()), line) << "it took longer than the timeout";
+  EXPECT_EQ(stalled.receiveToEnd(), "");
 }
 
 TEST_F(TimeoutTest, WriteStall_abortsWhoReadsNothing) {

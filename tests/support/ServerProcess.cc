@@ -2,7 +2,10 @@
 
 #include <gtest/gtest.h>
 #include <sys/resource.h>
+#include <sys/time.h>
 
+#include <atomic>
+#include <csignal>
 #include <fstream>
 #include <sstream>
 #include <thread>
@@ -18,33 +21,59 @@ void limitDescriptors(std::size_t count) {
   if (count != 0) ::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-std::string describe(const LoopCounters& counters) {
+std::atomic<std::uint64_t> alarms{0};
+
+void interruptEvery(std::chrono::microseconds interval) {
+  if (interval.count() == 0) return;
+  struct sigaction action {};
+  action.sa_handler = [](int) { alarms.fetch_add(1, std::memory_order_relaxed); };
+  ::sigaction(SIGALRM, &action, nullptr);  // without SA_RESTART
+  const timeval period{interval.count() / 1'000'000, interval.count() % 1'000'000};
+  const itimerval timer{period, period};
+  ::setitimer(ITIMER_REAL, &timer, nullptr);
+}
+
+std::string describe(const TcpServer& server) {
+  const LoopCounters& counters = server.getLoop()->counters();
+  const ServerStats stats = server.stats();
   std::ostringstream text;
   text << counters.iterations.get() << ' ' << counters.enters.get() << ' ' << counters.accepts.get()
        << ' ' << counters.acceptsNoDescriptors.get() << ' ' << counters.connections.get() << ' '
-       << counters.disconnections.get() << ' ' << counters.bytesReceived.get();
+       << counters.disconnections.get() << ' ' << counters.bytesReceived.get() << ' '
+       << counters.timeouts.get() << ' ' << stats.refusedByConnections << ' ' << stats.accepted
+       << ' ' << alarms.load(std::memory_order_relaxed) << ' '
+       << std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
   return text.str();
 }
 
-// Hears one line: the number of descriptors and whether the sizes are the usual ones. Then answers
-// each line with the counters, and ends with the parent.
+// Hears one line: its options. Then answers each line with the counters, and ends with the parent.
 int serveEcho(LineChannel& parent) {
-  std::size_t descriptors = 0;
-  bool usualSizes = false;
-  std::istringstream(parent.hear().value_or("")) >> descriptors >> usualSizes;
-  limitDescriptors(descriptors);
+  ServerProcess::Options options;
+  std::int64_t alarmEvery = 0;
+  std::int64_t idle = 0;
+  std::istringstream(parent.hear().value_or("")) >> options.descriptors >> options.usualSizes >>
+      alarmEvery >> idle >> options.backlog >> options.connectionsMax;
+  limitDescriptors(options.descriptors);
 
-  EventLoop loop(usualSizes ? usualProactorOptions() : testProactorOptions());
+  EventLoop loop(options.usualSizes ? usualProactorOptions() : testProactorOptions());
+  if (idle != 0) loop.setTimeoutTick(std::chrono::milliseconds(10));
   TcpServer server(&loop, InetAddress::loopback(0), "echo");
   server.setThreadNum(0);
+  server.setListenOptions({.backlog = options.backlog});
+  server.setLimits(
+      {.connectionsMax = options.connectionsMax, .atConnectionsMax = OverloadPolicy::Refuse});
+  ConnectionOptions connections;
+  connections.timeouts.idle = std::chrono::milliseconds(idle);
+  server.setConnectionOptions(connections);
   server.setMessageCallback(
       [](const TcpConnectionPtr& connection, Buffer& in) { connection->send(in); });
   server.start();
   parent.say(server.listenAddress().toString());
   std::thread control([&] {
-    while (parent.hear()) parent.say(describe(loop.counters()));
+    while (parent.hear()) parent.say(describe(server));
     loop.quit();
   });
+  interruptEvery(std::chrono::microseconds(alarmEvery));
   loop.loop();
   control.join();
   return 0;
@@ -54,16 +83,32 @@ const ChildProgram kEchoServer("echo-server", &serveEcho);
 
 }  // namespace
 
+namespace {
+
+std::vector<std::string> environmentOf(const ServerProcess::Options& options) {
+  std::vector<std::string> environment = options.environment;
+  environment.emplace_back("GYRE_LOG=error");
+  return environment;
+}
+
+std::string lineOf(const ServerProcess::Options& options) {
+  std::ostringstream line;
+  line << options.descriptors << ' ' << options.usualSizes << ' ' << options.alarmEvery.count()
+       << ' ' << options.idle.count() << ' ' << options.backlog << ' ' << options.connectionsMax;
+  return line.str();
+}
+
+}  // namespace
+
 ServerProcess::ServerProcess(const Options& options)
-    : child_("echo-server", {"GYRE_LOG=error"}),
-      address_(
-          child_.ask(std::to_string(options.descriptors) + (options.usualSizes ? " 1" : " 0"))) {}
+    : child_("echo-server", environmentOf(options)), address_(child_.ask(lineOf(options))) {}
 
 ServerProcess::Counters ServerProcess::counters() {
   Counters counters;
   std::istringstream(child_.ask("counters")) >> counters.iterations >> counters.enters >>
       counters.accepts >> counters.acceptsNoDescriptors >> counters.connections >>
-      counters.disconnections >> counters.bytesReceived;
+      counters.disconnections >> counters.bytesReceived >> counters.timeouts >> counters.refused >>
+      counters.accepted >> counters.alarms >> counters.wallClock;
   return counters;
 }
 
