@@ -5,6 +5,7 @@ import os
 import pathlib
 import re
 import select
+import selectors
 import shutil
 import signal
 import socket
@@ -128,6 +129,49 @@ class Server(Child):
     @property
     def engine(self):
         return self.out.decode().splitlines()[1].split(",")[0].removeprefix("engine ")
+
+
+class Burst:
+    """Clients that each send again as soon as their echo has come."""
+
+    MESSAGE = b"x" * 512
+
+    def __init__(self, server, clients):
+        self.echoes = 0
+        self.open = clients
+        self._selector = selectors.DefaultSelector()
+        self._peers = [server.connect() for _ in range(clients)]
+        for peer in self._peers:
+            peer.setblocking(False)
+            self._selector.register(peer, selectors.EVENT_READ)
+            peer.send(self.MESSAGE)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *ignored):
+        for peer in self._peers:
+            peer.close()
+        self._selector.close()
+
+    def pump(self, is_enough):
+        deadline = time.monotonic() + PATIENCE
+        while not is_enough():
+            if time.monotonic() > deadline:
+                raise AssertionError(f"{self.echoes} echoes, {self.open} clients open: no end")
+            for key, _ in self._selector.select(1):
+                self._answer(key.fileobj)
+
+    def _answer(self, peer):
+        try:
+            if peer.recv(4096):
+                self.echoes += 1
+                peer.send(self.MESSAGE)
+                return
+        except (ConnectionResetError, BrokenPipeError):
+            pass
+        self._selector.unregister(peer)
+        self.open -= 1
 
 
 def connect(address, options=()):

@@ -4,7 +4,6 @@ import os
 import selectors
 import signal
 import socket
-import time
 
 import children
 from children import Server
@@ -121,54 +120,11 @@ class SignalTest(children.ProgramTest):
             self.assertStops(server)
 
     def test_sigterm_in_a_burst_of_50_clients_ends_every_one_and_exits_0(self):
-        with Server("--threads", "2") as server, Burst(server, 50) as burst:
+        with Server("--threads", "2") as server, children.Burst(server, 50) as burst:
             burst.pump(lambda: burst.echoes >= 500)
             server.process.send_signal(signal.SIGTERM)
             burst.pump(lambda: burst.open == 0)
             self.assertStops(server, None)
-
-
-class Burst:
-    """Clients that each send again as soon as their echo has come."""
-
-    MESSAGE = b"x" * 512
-
-    def __init__(self, server, clients):
-        self.echoes = 0
-        self.open = clients
-        self._selector = selectors.DefaultSelector()
-        self._peers = [server.connect() for _ in range(clients)]
-        for peer in self._peers:
-            peer.setblocking(False)
-            self._selector.register(peer, selectors.EVENT_READ)
-            peer.send(self.MESSAGE)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *ignored):
-        for peer in self._peers:
-            peer.close()
-        self._selector.close()
-
-    def pump(self, is_enough):
-        deadline = time.monotonic() + children.PATIENCE
-        while not is_enough():
-            if time.monotonic() > deadline:
-                raise AssertionError(f"{self.echoes} echoes, {self.open} clients open: no end")
-            for key, _ in self._selector.select(1):
-                self._answer(key.fileobj)
-
-    def _answer(self, peer):
-        try:
-            if peer.recv(4096):
-                self.echoes += 1
-                peer.send(self.MESSAGE)
-                return
-        except (ConnectionResetError, BrokenPipeError):
-            pass
-        self._selector.unregister(peer)
-        self.open -= 1
 
 
 class GreedyClientsTest(children.ProgramTest):

@@ -43,6 +43,22 @@ class DrainTest(children.ProgramTest):
             self.assertTrue(server.is_running())
             self.assertEqual(server.end_by(signal.SIGTERM).status, 0)
 
+    def test_sigterm_under_load_lets_every_client_go_on_to_its_own_end(self):
+        for engine in ("epoll", "uring"):
+            if engine == "uring":
+                self.requireUring()
+            with self.subTest(engine=engine), \
+                    Server("--threads", "2", "--drain", "20", "--engine", engine) as server:
+                with children.Burst(server, 50) as burst:
+                    burst.pump(lambda: burst.echoes >= 500)
+                    server.process.send_signal(signal.SIGTERM)
+                    self.await_refusal(server)
+                    goal = burst.echoes + 2000
+                    burst.pump(lambda: burst.echoes >= goal)
+                    self.assertEqual(burst.open, 50)
+                    self.assertTrue(server.is_running())
+                self.assertEqual(server.process.wait(timeout=children.PATIENCE), 0)
+
     def await_refusal(self, server):
         host, port = server.address.rsplit(":", 1)
 
