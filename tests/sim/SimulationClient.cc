@@ -72,6 +72,7 @@ void SimulationClient::script(const InetAddress& address) {
     client_.halfClose().awaitEnd().close();
     return;
   }
+  if (random_.chance(0.2)) client_.wait(std::chrono::milliseconds(random_.below(500)));
   const bool readsSlowly = random_.chance(settings_.isStuck ? 0.8 : 0.2);
   if (readsSlowly) client_.setReadPace({2048, std::chrono::milliseconds(500)});
   sendStream();

@@ -57,6 +57,7 @@ struct SimulationLedger {
   int ups = 0;
   int downs = 0;
   int closes = 0;
+  int drains = 0;
   std::string received;
   std::string sent;  // all that was handed to send()
   std::size_t outputMax = 0;

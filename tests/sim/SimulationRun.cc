@@ -79,7 +79,27 @@ SimulationSettings SimulationRun::drawSettings(SimRandom& random, const SimOptio
   settings.options.inputLimit = random.between(5, 12) * 1024;  // more than a frame
   settings.options.timeouts.close = std::chrono::milliseconds(random.between(1, 3000));
   settings.options.lingerBytes = random.below(100'000);
+  drawLimits(random, settings);
   return settings;
+}
+
+// Each is rare, so that most of a history is not about limits.
+void SimulationRun::drawLimits(SimRandom& random, SimulationSettings& settings) {
+  const auto drawn = [&random](std::uint64_t from, std::uint64_t to) {
+    return std::chrono::milliseconds(random.between(from, to));
+  };
+  ConnectionTimeouts& timeouts = settings.options.timeouts;
+  if (random.chance(0.15)) timeouts.idle = drawn(1, 1000);
+  if (random.chance(0.2)) timeouts.firstByte = drawn(1, 100);
+  if (random.chance(0.2)) timeouts.writeStall = drawn(1, 500);
+  ServerLimits& limits = settings.limits;
+  if (random.chance(0.15)) limits.connectionsMax = random.between(1, 6);
+  if (random.chance(0.5)) limits.atConnectionsMax = OverloadPolicy::Refuse;
+  if (random.chance(0.05)) limits.connectionsPerAddressMax = random.between(1, 6);
+  // Far more than all of them may need for a frame each.
+  if (random.chance(0.15)) limits.memoryBudget = 128ULL * 1024 << random.below(4);
+  // Those would keep the places, and the bytes, that others wait for.
+  if (limits.connectionsMax + limits.memoryBudget != 0) settings.pausesForEver = false;
 }
 
 void SimulationRun::traceToStderr() {
@@ -97,6 +117,7 @@ void SimulationRun::play() {
     step([this] { return isQuiet(); }, std::chrono::hours(1));
     expectRest();
   }
+  noteLimits();
   // While the destructor runs the base loop, this thread is in it and in no other.
   const bool isAlone = server_.settings().extraLoops == 0;
   if (isAlone && random_.chance(0.3)) {
@@ -175,11 +196,18 @@ void SimulationRun::expectRest() {
   network_.runFor(std::chrono::minutes(1));  // who left in the backlog is still to be accepted
   const std::uint64_t before = iterations();
   network_.runFor(std::chrono::seconds(10));
-  EXPECT_LE(iterations() - before, 30u * server_.loops().size()) << "an idle loop goes round";
+  // Who has timeouts is looked at, once a tick at most: for that the loop goes round a few times.
+  const std::uint64_t looks = server_.settings().isTimed() ? 1000 : 0;
+  EXPECT_LE(iterations() - before, (30u + looks) * server_.loops().size())
+      << "an idle loop goes round";
 }
 
 void SimulationRun::stopServer() {
-  server_.stop();
+  if (random_.chance(0.5)) {
+    server_.stop();
+  } else {
+    server_.drain(std::chrono::milliseconds(random_.below(20'000)));
+  }
   step([this] { return server_.isStopped(); }, std::chrono::hours(1));
   EXPECT_TRUE(server_.isStopped());
   EXPECT_EQ(server_.server().connectionCount(), 0u);
@@ -213,6 +241,16 @@ void SimulationRun::expectBounded(const SimulationLedger& ledger) {
   if (ledger.outputMax > options.outputLimit) ++coverage_.outputsHeldBack;
 }
 
+// All clients that came were counted, whatever became of them.
+void SimulationRun::noteLimits() {
+  const ServerStats stats = server_.server().stats();
+  refused_ = stats.refusedByAddress + stats.refusedByConnections + stats.refusedByMemory;
+  pausedForMemory_ = stats.pausedForMemory;
+  EXPECT_LE(server_.ledgers().size() + refused_, stats.accepted);
+  const std::size_t most = server_.settings().limits.connectionsMax;
+  EXPECT_TRUE(most == 0 || stats.connections <= most);
+}
+
 void SimulationRun::judge() {
   const SimStatistics& statistics = network_.statistics();
   EXPECT_EQ(statistics.operations, statistics.ended) << "each operation ends once";
@@ -226,6 +264,11 @@ void SimulationRun::judge() {
   std::uint64_t work = statistics[SimFault::RunReturnsEarly];
   for (const auto& loop : server_.loops()) {
     work += loop->counters().functors.get() + loop->counters().timers.get();
+  }
+  // Each tick at most.
+  const Duration lasted = network_.now() - begin_;
+  if (server_.settings().isTimed()) {
+    work += static_cast<std::uint64_t>(lasted / std::chrono::milliseconds(100));
   }
   EXPECT_LE(iterations(), 3 * (work + statistics.completions) + 200) << "a loop spins";
 }
@@ -250,6 +293,9 @@ void SimulationRun::addUp() {
   coverage_.writeCompletes += server_.writeCompletes();
   coverage_.highWaters += server_.highWaters();
   coverage_.halfCloses += server_.halfCloses();
+  coverage_.drains += server_.drains();
+  coverage_.refused += refused_;
+  coverage_.pausedForMemory += pausedForMemory_;
 }
 
 }  // namespace gyre

@@ -19,7 +19,7 @@ namespace gyre {
 struct SimulationCoverage {
   std::array<std::uint64_t, kSimFaults> faults{};
   std::array<std::uint64_t, 5> states{};
-  std::array<std::uint64_t, 9> reasons{};
+  std::array<std::uint64_t, 13> reasons{};
   std::uint64_t seeds = 0;
   std::uint64_t connections = 0;
   std::uint64_t completions = 0;
@@ -28,6 +28,9 @@ struct SimulationCoverage {
   std::uint64_t writeCompletes = 0;
   std::uint64_t highWaters = 0;
   std::uint64_t halfCloses = 0;
+  std::uint64_t drains = 0;
+  std::uint64_t refused = 0;  // clients, by any limit
+  std::uint64_t pausedForMemory = 0;
   std::uint64_t completionsPerSecondMax = 0;
   std::uint64_t inputsHeldBack = 0;  // connections that met their limit, and kept to it
   std::uint64_t outputsHeldBack = 0;
@@ -46,6 +49,7 @@ class SimulationRun {
  private:
   static SimOptions drawOptions(std::uint64_t seed, SimRandom& random);
   static SimulationSettings drawSettings(SimRandom& random, const SimOptions& network);
+  static void drawLimits(SimRandom& random, SimulationSettings& settings);
   const SimulationLedger* ledgerOf(const SimulationClient& client);
   bool isQuiet();
   std::string describe();
@@ -57,6 +61,7 @@ class SimulationRun {
   void expectRest();
   void expectOrderly(const SimulationLedger& ledger);
   void expectBounded(const SimulationLedger& ledger);
+  void noteLimits();
   void judge();
   void addUp();
   std::uint64_t iterations() const;
@@ -66,6 +71,9 @@ class SimulationRun {
   SimNetwork network_;
   SimulationServer server_;
   std::vector<std::unique_ptr<SimulationClient>> clients_;
+  const TimePoint begin_ = network_.now();
+  std::uint64_t refused_ = 0;
+  std::uint64_t pausedForMemory_ = 0;
   TimePoint second_{};                 // when the current one began
   std::uint64_t completionsThen_ = 0;  // by then
 };

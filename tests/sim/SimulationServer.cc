@@ -22,6 +22,7 @@ SimulationServer::SimulationServer(SimNetwork& network, SimRandom& random,
   server_->setThreadNum(0);
   if (!workers.empty()) server_->setLoops(workers);
   server_->setConnectionOptions(settings.options);
+  server_->setLimits(settings.limits);
   setCallbacks();
   server_->start();
 }
@@ -43,6 +44,7 @@ void SimulationServer::setCallbacks() {
   if (settings_.decidesHalfClose) {
     server_->setHalfCloseCallback([this](const auto& connection) { handleHalfClose(connection); });
   }
+  server_->setDrainCallback([this](const auto& connection) { handleDrain(connection); });
   server_->setCloseCallback([this](const auto& connection) {
     SimulationLedger& ledger = ledgerOf(connection);
     ledger.closed();
@@ -185,7 +187,9 @@ void SimulationServer::conduct(SimulationLedger& ledger) {
 
 // Null while the destructor runs, which stops it already.
 void SimulationServer::stopServer() {
-  if (server_) server_->stop();
+  if (!server_) return;
+  if (random_.chance(0.5)) return server_->stop();
+  server_->drain(std::chrono::milliseconds(random_.below(5000)));
 }
 
 void SimulationServer::shutdown(SimulationLedger& ledger) {
@@ -214,6 +218,9 @@ void SimulationServer::hoard(SimulationLedger& ledger) {
   ledger.hoards = true;
   later(ledger, [this](const TcpConnectionPtr& connection) {
     ledgerOf(connection).hoards = false;
+    // What was left is offered again only to whoever had stopped: over the memory budget nothing
+    // else would come, and so no message either.
+    connection->stopRead();
     connection->startRead();
   });
 }
@@ -238,6 +245,18 @@ void SimulationServer::closeOther() {
     default: break;
   }
   connection->queueInLoop([this, connection] { shutdown(ledgerOf(connection)); });
+}
+
+// Some say goodbye and end, some end, some leave it to the peer or to the deadline.
+void SimulationServer::handleDrain(const TcpConnectionPtr& connection) {
+  SimulationLedger& ledger = ledgerOf(connection);
+  ledger.expectAlive("drain");
+  EXPECT_EQ(ledger.drains++, 0) << "a connection is told once";
+  ++drains_;
+  const std::uint64_t choice = random_.below(4);
+  if (choice == 0) say(ledger, "goodbye");
+  if (choice <= 1) shutdown(ledger);
+  if (choice == 2) connection->forceClose();
 }
 
 void SimulationServer::handleHalfClose(const TcpConnectionPtr& connection) {

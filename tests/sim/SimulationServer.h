@@ -51,6 +51,15 @@ struct SimulationSettings {
   bool isStuck = false;         // much is sent to clients that hardly read
   bool pausesForEver = false;   // some connections
   ConnectionOptions options;
+  ServerLimits limits;
+
+  // Somebody looks at the clock though nothing happens.
+  bool isTimed() const {
+    const ConnectionTimeouts& times = options.timeouts;
+    const auto none = std::chrono::milliseconds::zero();
+    return times.idle > none || times.firstByte > none || times.writeStall > none ||
+           limits.memoryBudget != 0;
+  }
 };
 
 // A frame: its length and sender as 32-bit numbers, then as many bytes.
@@ -68,6 +77,9 @@ class SimulationServer {
   void stop() {
     server_->stop([this] { stopped_ = true; });
   }
+  void drain(Duration limit) {
+    server_->drain(limit, [this] { stopped_ = true; });
+  }
   bool isStopped() const { return stopped_; }
   void destroy() { server_.reset(); }
 
@@ -77,6 +89,7 @@ class SimulationServer {
   std::uint64_t writeCompletes() const { return writeCompletes_; }
   std::uint64_t highWaters() const { return highWaters_; }
   std::uint64_t halfCloses() const { return halfCloses_; }
+  std::uint64_t drains() const { return drains_; }
 
  private:
   SimulationLedger& ledgerOf(const TcpConnectionPtr& connection) {
@@ -86,6 +99,7 @@ class SimulationServer {
   void handleConnection(const TcpConnectionPtr& connection);
   void handleMessage(const TcpConnectionPtr& connection, Buffer& input);
   void handleHalfClose(const TcpConnectionPtr& connection);
+  void handleDrain(const TcpConnectionPtr& connection);
   SimulationConduct drawConduct();
   void conduct(SimulationLedger& ledger);
   void stopServer();
@@ -117,6 +131,7 @@ class SimulationServer {
   std::uint64_t writeCompletes_ = 0;
   std::uint64_t highWaters_ = 0;
   std::uint64_t halfCloses_ = 0;
+  std::uint64_t drains_ = 0;  // connections that were told
 };
 
 }  // namespace gyre
