@@ -34,7 +34,7 @@ struct ConnectionTimeouts {
   std::chrono::milliseconds idle{0};
   // Nothing at all was received since the connection was established: closes in good order.
   std::chrono::milliseconds firstByte{0};
-  // Bytes wait to be sent and the kernel took none of them for so long: aborts.
+  // Bytes wait to be sent and the kernel took neither all nor 256 KiB of them for so long: aborts.
   std::chrono::milliseconds writeStall{0};
   // After our FIN: how long we wait for the peer's, discarding what it sends. Closing before it has
   // read everything would destroy what is on its way to it. Then: aborts.
