@@ -82,7 +82,7 @@ TEST_F(SignalStormTest, StoppedAndContinued_underLoad_losesNoByte) {
 
 // Whatever a peer has sent while the process stood still is found before it is judged idle.
 TEST_F(SignalStormTest, StoppedForLongerThanIdle_whoSpokeMeanwhileStays_whoDidNotGoes) {
-  constexpr milliseconds kIdle{200};
+  constexpr milliseconds kIdle{300};
   ServerProcess server({.idle = kIdle});
   std::vector<Peer> peers = connectAll(server.address());
   EXPECT_EQ(countEchoed(peers, "x", sleepWhileOthersRun), kPeers);
