@@ -8,6 +8,7 @@ bool Mailbox::post(Functor functor) {
   const std::lock_guard lock(mutex_);
   if (proactor_ == nullptr) return false;
   functors_.push_back(std::move(functor));
+  isEmpty_.store(false, std::memory_order_release);
   // Only the first of a batch wakes: the others will be taken with it. Under the lock, because
   // close() may be followed by the end of the proactor.
   if (functors_.size() == 1) proactor_->wake();
@@ -15,13 +16,10 @@ bool Mailbox::post(Functor functor) {
 }
 
 void Mailbox::take(std::vector<Functor>& batch) {
+  if (isEmpty()) return;
   const std::lock_guard lock(mutex_);
   functors_.swap(batch);
-}
-
-bool Mailbox::isEmpty() const {
-  const std::lock_guard lock(mutex_);
-  return functors_.empty();
+  isEmpty_.store(true, std::memory_order_relaxed);
 }
 
 void Mailbox::close() {

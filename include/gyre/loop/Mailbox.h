@@ -5,6 +5,7 @@
 // Ends    After its loop, with the last who holds it. A post after the loop's end says no.
 #pragma once
 
+#include <atomic>
 #include <mutex>
 #include <vector>
 
@@ -35,12 +36,14 @@ class GYRE_API Mailbox : public RefCounted {
   EventLoop* loop() const noexcept { return loop_; }
   // Swaps what is queued, in order of posting, with `batch`, which must be empty.
   void take(std::vector<Functor>& batch);
-  bool isEmpty() const;
+  // Without a lock. Exact for whoever has posted himself, or was woken after it.
+  bool isEmpty() const noexcept { return isEmpty_.load(std::memory_order_acquire); }
   // From now on post() says no. What was accepted is still there to be taken.
   void close();
 
  private:
-  mutable std::mutex mutex_;
+  std::mutex mutex_;
+  std::atomic<bool> isEmpty_{true};
   std::vector<Functor> functors_;
   EventLoop* const loop_;
   Proactor* proactor_;  // null once closed
