@@ -224,12 +224,12 @@ void EventLoop::runTimers() {
 void EventLoop::settleDirty() {
   isDispatching_ = true;
   for (int round = 0; round < kSettleRounds && !dirty_.empty(); ++round) {
-    const std::size_t count = dirty_.size();
-    for (std::size_t i = 0; i < count; ++i) {
+    settling_ = dirty_.size();
+    for (std::size_t i = 0; i < settling_; ++i) {
       dirty_[i]->isDirty_ = false;
       dirty_[i]->settle();
     }
-    dirty_.erase(dirty_.begin(), dirty_.begin() + static_cast<std::ptrdiff_t>(count));
+    dirty_.erase(dirty_.begin(), dirty_.begin() + static_cast<std::ptrdiff_t>(settling_));
   }
   isDispatching_ = false;
   // Here, because a removed resident may have been dirty.

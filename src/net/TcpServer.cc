@@ -186,6 +186,7 @@ LoopStats statsOf(const LoopCounters& counters) {
   LoopStats stats;
   stats.iterations = counters.iterations.get();
   stats.enters = counters.enters.get();
+  stats.directSends = counters.directSends.get();
   for (const Counter& kind : counters.completions) stats.completions += kind.get();
   stats.functors = counters.functors.get();
   stats.wakeups = counters.wakeups.get();

@@ -37,8 +37,9 @@ std::string describe(const TcpServer& server) {
   const LoopCounters& counters = server.getLoop()->counters();
   const ServerStats stats = server.stats();
   std::ostringstream text;
-  text << counters.iterations.get() << ' ' << counters.enters.get() << ' ' << counters.accepts.get()
-       << ' ' << counters.acceptsNoDescriptors.get() << ' ' << counters.connections.get() << ' '
+  text << counters.iterations.get() << ' ' << counters.enters.get() << ' '
+       << counters.directSends.get() << ' ' << counters.accepts.get() << ' '
+       << counters.acceptsNoDescriptors.get() << ' ' << counters.connections.get() << ' '
        << counters.disconnections.get() << ' ' << counters.bytesReceived.get() << ' '
        << counters.timeouts.get() << ' ' << stats.refusedByConnections << ' ' << stats.accepted
        << ' ' << alarms.load(std::memory_order_relaxed) << ' '
@@ -106,9 +107,10 @@ ServerProcess::ServerProcess(const Options& options)
 ServerProcess::Counters ServerProcess::counters() {
   Counters counters;
   std::istringstream(child_.ask("counters")) >> counters.iterations >> counters.enters >>
-      counters.accepts >> counters.acceptsNoDescriptors >> counters.connections >>
-      counters.disconnections >> counters.bytesReceived >> counters.timeouts >> counters.refused >>
-      counters.accepted >> counters.alarms >> counters.wallClock;
+      counters.directSends >> counters.accepts >> counters.acceptsNoDescriptors >>
+      counters.connections >> counters.disconnections >> counters.bytesReceived >>
+      counters.timeouts >> counters.refused >> counters.accepted >> counters.alarms >>
+      counters.wallClock;
   return counters;
 }
 

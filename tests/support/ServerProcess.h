@@ -29,6 +29,7 @@ class ServerProcess {
   struct Counters {
     std::uint64_t iterations = 0;
     std::uint64_t enters = 0;
+    std::uint64_t directSends = 0;
     std::uint64_t accepts = 0;
     std::uint64_t acceptsNoDescriptors = 0;
     std::uint64_t connections = 0;

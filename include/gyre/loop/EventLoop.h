@@ -103,6 +103,8 @@ class GYRE_API EventLoop {
   void removeResident(LoopResident& resident);
   // Its settle() runs before the loop waits next.
   void markDirty(LoopResident& resident) noexcept;
+  // For settle(): no other resident is settled beside it.
+  bool settlesOne() const noexcept { return settling_ == 1; }
   // A place in the timing wheel; LoopResident::checkTimeouts tells the rest. Adding may throw
   // std::bad_alloc.
   std::uint32_t addTimeout(LoopResident& resident, TimePoint due);
@@ -143,6 +145,7 @@ class GYRE_API EventLoop {
   std::vector<Functor> functors_;  // taken from the mailbox
   std::size_t nextFunctor_ = 0;    // the first of them that has not run
   std::vector<LoopResident*> dirty_;
+  std::size_t settling_ = 0;  // of them, in the round that runs
   TimePoint trimDue_ = kForever;
   Duration slowLimit_ = std::chrono::milliseconds(500);
   TimePoint lastReturn_{};  // of a callback, by the coarse clock

@@ -15,6 +15,7 @@ struct LoopStats {
   std::size_t connections = 0;  // of this server, at the moment
   std::uint64_t iterations = 0;
   std::uint64_t enters = 0;       // system calls that submit or wait
+  std::uint64_t directSends = 0;  // system calls that send without the engine's queue
   std::uint64_t completions = 0;  // of all kinds
   std::uint64_t functors = 0;
   std::uint64_t wakeups = 0;

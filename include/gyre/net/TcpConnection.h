@@ -269,6 +269,7 @@ class GYRE_API TcpConnection final : public LoopResident,
   void beginOutput() noexcept;
   void dropOutput() noexcept;
   void submitSend();
+  bool sendsAlone(const IoSlice& slice);
   static void handleSend(IoContext& context, const IoResult& result);
   void handleSent(const IoResult& result);
   void outputEmptied();
