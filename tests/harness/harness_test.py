@@ -281,7 +281,9 @@ class MeasureTest(unittest.TestCase):
             contender.window(0)
             before, taken, after = contender.counted(), contender.window(1), contender.counted()
         self.assertEqual(after[0] - before[0], taken.messages)
-        self.assertAlmostEqual((after[1] - before[1]) / 1000 / taken.messages, taken.server_cpu)
+        # But for what a resting server does, a trim of its pools for example.
+        self.assertAlmostEqual((after[1] - before[1]) / 1000 / taken.messages, taken.server_cpu,
+                               delta=taken.server_cpu / 5)
 
     def test_between_windows_neither_side_works(self):
         with measure.Contender(self.SPEC, Workload.parse("64x10"), self.PLAN) as contender:
