@@ -90,7 +90,11 @@ void NewProcess::addEnvironment() {
 bool NewProcess::start() {
   const pid_t child = ::fork();
   if (child < 0) return false;
-  if (child > 0) return ::waitpid(child, nullptr, 0) == child;
+  if (child > 0) {
+    // ECHILD where SIGCHLD is ignored: it has ended all the same.
+    while (::waitpid(child, nullptr, 0) < 0 && errno == EINTR) continue;
+    return true;
+  }
   if (::_Fork() == 0) exec();
   ::_exit(127);
 }
@@ -161,8 +165,14 @@ void Succession::announce() {
   if (text == nullptr) return;
   const UniqueFd pipe(std::atoi(text));
   ::unsetenv(kPipeVariable);
+  // The old process may have died meanwhile: all the more is this one wanted.
+  struct sigaction ignored {};
+  struct sigaction before {};
+  ignored.sa_handler = SIG_IGN;
+  ::sigaction(SIGPIPE, &ignored, &before);
   const char ready = 1;
   [[maybe_unused]] const ssize_t written = ::write(pipe.get(), &ready, 1);
+  ::sigaction(SIGPIPE, &before, nullptr);
 }
 
 }  // namespace gyre

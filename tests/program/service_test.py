@@ -113,11 +113,12 @@ class SuccessionTest(children.ProgramTest):
                 return int(entry.name)
         return None
 
-    def run_under_load(self, listen):
+    def run_under_load(self, listen, before_start=None):
         self.mark = f"{os.getpid()}-{time.monotonic_ns()}"
         environment = {**os.environ, "GYRE_TEST_MARK": self.mark}
         successor = None
-        with Server("--threads", "2", "--drain", "20", listen=listen, env=environment) as server:
+        with Server("--threads", "2", "--drain", "20", listen=listen, env=environment,
+                    preexec_fn=before_start) as server:
             clients = [Client(server.address, keeps=1 + 7 * i) for i in range(8)]
             try:
                 for client in clients:
@@ -153,6 +154,9 @@ class SuccessionTest(children.ProgramTest):
         with children.public_folder() as folder:
             path = folder / "echo.sock"
             self.run_under_load(f"unix:{path}")
+
+    def test_a_program_that_ignores_its_children_is_succeeded_too(self):
+        self.run_under_load("127.0.0.1:0", lambda: signal.signal(signal.SIGCHLD, signal.SIG_IGN))
 
     def test_a_successor_that_cannot_start_changes_nothing(self):
         with children.public_folder() as folder:
