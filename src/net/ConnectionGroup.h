@@ -51,6 +51,7 @@ class ConnectionGroup : public RefCounted {
   bool awaitRoom(std::size_t connections);
   // Home loop: the server is gone.
   void forget() { hooks_ = {}; }
+  bool hasServer() const noexcept { return hooks_.onEmpty != nullptr; }
 
   MemoryBudget& budget() noexcept { return budget_; }
   AddressLimit& addresses() noexcept { return addresses_; }

@@ -8,13 +8,20 @@
 
 namespace gyre {
 
+// What another thread asked for may come to its turn after the destructor, which is an end too.
+
 void TcpServer::drain(Duration limit, std::function<void()> done) {
-  loop_->runInLoop(
-      [this, limit, moved = std::move(done)]() mutable { drainInLoop(limit, std::move(moved)); });
+  loop_->runInLoop([this, limit, group = profile_->group, moved = std::move(done)]() mutable {
+    if (group->hasServer()) return drainInLoop(limit, std::move(moved));
+    if (moved) moved();
+  });
 }
 
 void TcpServer::stop(std::function<void()> done) {
-  loop_->runInLoop([this, moved = std::move(done)]() mutable { stopInLoop(std::move(moved)); });
+  loop_->runInLoop([this, group = profile_->group, moved = std::move(done)]() mutable {
+    if (group->hasServer()) return stopInLoop(std::move(moved));
+    if (moved) moved();
+  });
 }
 
 void TcpServer::drainInLoop(Duration limit, std::function<void()> done) {

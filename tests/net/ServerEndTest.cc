@@ -156,6 +156,26 @@ TEST_F(ServerEndTest, Stop_whoseDoneDestroysTheServer_works) {
   EXPECT_TRUE(runUntil([&] { return isGone; }));
 }
 
+TEST_F(ServerEndTest, Stop_byAnotherThreadJustBeforeTheDestruction_tellsAllTheSame) {
+  int told = 0;
+  for (const bool isStarted : {false, true}) {
+    auto server = std::make_unique<TcpServer>(&loop(), InetAddress::loopback(0), "brief");
+    server->setThreadNum(0);
+    if (isStarted) {
+      bool isStopped = false;
+      server->start();
+      server->stop([&] { isStopped = true; });
+      ASSERT_TRUE(runUntil([&] { return isStopped; }));
+    }
+    std::thread([&] {
+      server->stop([&] { ++told; });
+      server->drain(std::chrono::seconds(1), [&] { ++told; });
+    }).join();
+    server.reset();
+  }
+  EXPECT_TRUE(runUntil([&] { return told == 4; }));
+}
+
 TEST_F(ServerEndTest, Destruction_insideAnIoCallback_namesTheMistake) {
   GTEST_FLAG_SET(death_test_style, "threadsafe");
   EXPECT_DEATH(
