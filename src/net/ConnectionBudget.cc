@@ -12,7 +12,7 @@ using Pressure = MemoryBudget::Pressure;
 
 // Called wherever the send queue or unread input has changed. Nothing, for small messages.
 void TcpConnection::updateCharge() noexcept {
-  const std::uint16_t units = MemoryBudget::unitsOf(outputBytes() + inputBytes());
+  const std::uint32_t units = MemoryBudget::unitsOf(outputBytes() + inputBytes());
   if (units == charge_ || state() == State::Closed || isShed()) return;
   const bool hasGrown = units > charge_;
   setCharge(units);
@@ -28,7 +28,7 @@ void TcpConnection::dropCharge() noexcept {
   setCharge(0);
 }
 
-void TcpConnection::setCharge(std::uint16_t units) noexcept {
+void TcpConnection::setCharge(std::uint32_t units) noexcept {
   const std::int64_t change = std::int64_t{units} - charge_;
   charge_ = units;
   if (change != 0) profile_->group->budget().add(change);

@@ -14,7 +14,7 @@ class MemoryBudget {
  public:
   // What a connection holds is counted in these, so that small messages cost nothing.
   static constexpr std::size_t kUnit = 4096;
-  static constexpr std::size_t kUnitsMax = 0xffff;  // of one connection
+  static constexpr std::size_t kUnitsMax = 0xffffffff;  // of one connection: 16 TiB
 
   enum class Pressure : std::uint8_t { None, Pause, Refuse, Shed };
 
@@ -23,8 +23,8 @@ class MemoryBudget {
   std::size_t limit() const noexcept { return limit_; }
   std::size_t held() const noexcept { return bytesOf(units_.load(std::memory_order_relaxed)); }
 
-  static std::uint16_t unitsOf(std::size_t bytes) noexcept {
-    return static_cast<std::uint16_t>(std::min(bytes / kUnit, kUnitsMax));
+  static std::uint32_t unitsOf(std::size_t bytes) noexcept {
+    return static_cast<std::uint32_t>(std::min(bytes / kUnit, kUnitsMax));
   }
   void add(std::int64_t units) noexcept { units_.fetch_add(units, std::memory_order_relaxed); }
   // Of what is held, this will be given back as soon as the kernel lets go of it.

@@ -1,6 +1,7 @@
 // The stages of a memory budget: pausing, refusing, aborting whoever holds most.
 #include <algorithm>
 #include <map>
+#include <memory>
 
 #include "support/ConformanceWorld.h"
 #include "support/ServerFixture.h"
@@ -95,6 +96,18 @@ TEST_F(BudgetStagesTest, AtTheEnd_whoeverHoldsMostIsAborted_andOnlyThatOne) {
   EXPECT_EQ(reasons_[connections_[1]->id()], CloseReason::MemoryBudget);
   EXPECT_EQ(stats().abortedForMemory, 1U);
   EXPECT_LE(stats().bytesHeld, 24 * kMiB);
+}
+
+// One string, queued so often that a single connection holds more than the budget.
+TEST_F(BudgetStagesTest, AGigabyte_onOneConnection_counts) {
+  startWith(1024 * kMiB, {.options = {.outputPolicy = OutputPolicy::Report}});
+  Peer greedy = connect(4096);
+  ASSERT_TRUE(runUntilUp(1));
+  const auto shared = std::make_shared<const std::string>(16 * kMiB, 'x');
+  for (int i = 0; i < 65; ++i) connections_[0]->send(shared);
+  ASSERT_TRUE(runUntilClosed(1));
+  EXPECT_EQ(reasons_[connections_[0]->id()], CloseReason::MemoryBudget);
+  EXPECT_EQ(stats().bytesHeld, 0U);
 }
 
 TEST_F(BudgetStagesTest, UnreadInput_counts) {

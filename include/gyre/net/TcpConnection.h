@@ -279,7 +279,7 @@ class GYRE_API TcpConnection final : public LoopResident,
 
   // Memory budget
   void updateCharge() noexcept;
-  void setCharge(std::uint16_t units) noexcept;
+  void setCharge(std::uint32_t units) noexcept;
   bool isShed() const noexcept;
   void underPressure() noexcept;
   void relaxBudget() noexcept;
@@ -321,13 +321,13 @@ class GYRE_API TcpConnection final : public LoopResident,
   std::unique_ptr<Extras> extras_;
   std::uint32_t timeoutEntry_ = kNoTimeout;  // its place in the loop's timing wheel
   CoarseTime active_;                        // when bytes were last received or sent
-  Endpoints endpoints_;
+  [[no_unique_address]] Endpoints endpoints_;
+  std::uint16_t flags_ = 0;  // in the padding at the end of the endpoints
   SocketHandle socket_;
   std::atomic<State> state_{State::Connected};
   CloseReason reason_ = CloseReason::None;
   std::int16_t error_ = 0;
-  std::uint16_t flags_ = 0;
-  std::uint16_t charge_ = 0;  // what it holds of the memory budget, in its units
+  std::uint32_t charge_ = 0;  // what it holds of the memory budget, in its units
 };
 
 // An idle connection may cost 256 bytes: with control block, allocator and registry this allows
