@@ -79,7 +79,10 @@ void TcpConnection::shed() noexcept {
   budget.shed.fetch_add(1, std::memory_order_relaxed);
   requestAbort(CloseReason::MemoryBudget, ENOBUFS);
   // What the kernel does not hold is given back here and now.
-  if (hasOutput() && !send_.isInFlight()) dropOutput();
+  if (hasOutput() && !send_.isInFlight()) {
+    set(kCutShort);
+    dropOutput();
+  }
   setCharge(MemoryBudget::unitsOf(outputBytes() + inputBytes()));
   budget.addLeaving(charge_);
 }

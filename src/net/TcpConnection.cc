@@ -222,7 +222,7 @@ void TcpConnection::abort(CloseReason reason, int error) {
   error_ = static_cast<std::int16_t>(error);
   // A peer that got a part would take a FIN for the end of the whole: closing resets then, and no
   // shutdown, which sends one, comes before it. The cancel alone ends what is in flight.
-  if (hasOutput() || reason == CloseReason::OutOfMemory) {
+  if (hasOutput() || has(kCutShort) || reason == CloseReason::OutOfMemory) {
     proactor().setOption(socket_, SocketOption::LingerZero, 1);
   } else if (input_.isInFlight()) {
     proactor().shutdownBoth(socket_);

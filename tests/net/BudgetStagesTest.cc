@@ -1,5 +1,6 @@
 // The stages of a memory budget: pausing, refusing, aborting whoever holds most.
 #include <algorithm>
+#include <cerrno>
 #include <map>
 #include <memory>
 
@@ -96,6 +97,19 @@ TEST_F(BudgetStagesTest, AtTheEnd_whoeverHoldsMostIsAborted_andOnlyThatOne) {
   EXPECT_EQ(reasons_[connections_[1]->id()], CloseReason::MemoryBudget);
   EXPECT_EQ(stats().abortedForMemory, 1U);
   EXPECT_LE(stats().bytesHeld, 24 * kMiB);
+}
+
+// What is queued is dropped at once, before the connection is aborted.
+TEST_F(BudgetStagesTest, AtTheEnd_whoIsAborted_isNotTakenForComplete) {
+  startWith(kMiB, {.options = {.outputPolicy = OutputPolicy::Report}});
+  Peer peer = connect();
+  ASSERT_TRUE(runUntilUp(1));
+  push(0, 2 * kMiB);
+  ASSERT_TRUE(runUntilClosed(1));
+  EXPECT_EQ(reasons_[connections_[0]->id()], CloseReason::MemoryBudget);
+  EXPECT_LT(peer.receiveToEnd().size(), 2 * kMiB);
+  EXPECT_FALSE(peer.hasEnded()) << "taken for the whole";
+  EXPECT_EQ(peer.error(), ECONNRESET);
 }
 
 // One string, queued so often that a single connection holds more than the budget.

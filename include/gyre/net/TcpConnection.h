@@ -195,6 +195,7 @@ class GYRE_API TcpConnection final : public LoopResident,
   static constexpr std::uint16_t kOverBudget = 1 << 12;   // reading pauses: the memory budget
   static constexpr std::uint16_t kSentAtOnce = 1 << 13;   // in this iteration of the loop
   static constexpr std::uint16_t kWriteCompleteDue = 1 << 14;  // settle() is to tell of it
+  static constexpr std::uint16_t kCutShort = 1 << 15;          // unsent output was dropped
   static constexpr std::uint32_t kNoTimeout = ~0U;
 
   // What few connections have, or have for a while only.
