@@ -25,7 +25,8 @@ class GYRE_API SignalWatcher final : public LoopResident {
   // other threads are started: they inherit what is blocked. Throws std::system_error.
   static std::shared_ptr<SignalWatcher> watch(EventLoop* loop, std::initializer_list<int> signals,
                                               Callback callback);
-  // Watches them and quits the loop at each.
+  // Watches them and quits the loop at each. Before TcpServer::start(), which starts threads: a
+  // signal that a thread does not block ends the process.
   static void quitOn(EventLoop* loop, std::initializer_list<int> signals = {SIGINT, SIGTERM});
   // Internal
   SignalWatcher(EventLoop* loop, SocketHandle signals, Callback callback);

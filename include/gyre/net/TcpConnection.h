@@ -7,7 +7,7 @@
 //         nothing.
 // Ends    When the last completion has returned, not when close was asked for. The close callback
 // is
-//         the last one; right after it the user's context is given back, and all of the loop's.
+//         the last; right after it the user's context is given back, and all that is the loop's.
 #pragma once
 
 #include <any>
@@ -72,8 +72,8 @@ class GYRE_API TcpConnection final : public LoopResident,
 
   // Bytes are sent in the order of the calls of one thread; ignored once shutdown was asked for.
   // What waits is sent at the end of the loop's iteration. On the loop's thread the kernel is
-  // offered 4 KiB and more at once, instead of copying them; it may take all, and then nothing
-  // waits and no mark is passed.
+  // offered 4 KiB and more at once where they would be copied (but for the string&&, which is
+  // kept, and the shared one); it may take all, and then nothing waits and no mark is passed.
   void send(std::string_view bytes);  // copies
   void send(const char* text) { send(std::string_view(text)); }
   void send(const void* bytes, std::size_t size);       // copies
@@ -183,7 +183,7 @@ class GYRE_API TcpConnection final : public LoopResident,
   static constexpr std::uint16_t kReading = 1 << 0;       // the user wants messages
   static constexpr std::uint16_t kEndOfInput = 1 << 1;    // the peer's FIN has come
   static constexpr std::uint16_t kEndUntold = 1 << 2;     // … while the user did not read
-  static constexpr std::uint16_t kInputUntold = 1 << 3;   // input_ holds bytes never offered
+  static constexpr std::uint16_t kInputUntold = 1 << 3;   // unread bytes were never offered
   static constexpr std::uint16_t kFinWanted = 1 << 4;     // shutdownWrite() was asked for
   static constexpr std::uint16_t kFinSent = 1 << 5;       // our FIN is out
   static constexpr std::uint16_t kAbortWanted = 1 << 6;   // settle() is to abort

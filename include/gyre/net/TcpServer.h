@@ -70,6 +70,7 @@ class GYRE_API TcpServer {
   void setAcceptFilter(AcceptFilter filter);
   void setPlacement(Placement placement) { placement_ = placement; }
   void setPlacement(PlacementCallback callback) { choosePlace_ = std::move(callback); }
+  // All of them: also the mark given to setHighWaterMarkCallback before.
   void setConnectionOptions(const ConnectionOptions& options) { profile_->options = options; }
   void setConnectionCallback(ConnectionCallback callback);
   void setMessageCallback(MessageCallback callback);
@@ -98,7 +99,8 @@ class GYRE_API TcpServer {
   // --- Any thread
 
   // Stops listening, closes every connection (not waiting for what is unsent), then calls `done` on
-  // the base loop. Again: only adds another `done`.
+  // the base loop. Again: only adds another `done`, which comes also when the server is destroyed
+  // meanwhile.
   void stop(std::function<void()> done = {});
   // Stops listening, tells every connection (DrainCallback), waits until they have closed, at most
   // this long, then stops; `done` as for stop(). A connection that nobody ends, neither the
