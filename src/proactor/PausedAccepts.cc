@@ -22,6 +22,22 @@ bool isExhaustion(int error) noexcept {
   return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
 }
 
+bool isFaultOfPeer(int error) noexcept {
+  switch (error) {
+    case ECONNABORTED:
+    case EPROTO:
+    case EPERM:  // a firewall rule
+    case ENETDOWN:
+    case ENOPROTOOPT:
+    case EHOSTDOWN:
+    case ENONET:
+    case EHOSTUNREACH:
+    case ENETUNREACH:
+    case ETIMEDOUT: return true;
+    default: return false;
+  }
+}
+
 void PausedAccepts::pause(IoContext& context, int error, TimePoint now, LoopCounters& counters) {
   const bool descriptors = error == EMFILE || error == ENFILE;
   (descriptors ? counters.acceptsNoDescriptors : counters.acceptsNoMemory).add();

@@ -43,5 +43,8 @@ class PausedAccepts {
 
 // True for what accept(2) says when the process or the system has run out of something.
 bool isExhaustion(int error) noexcept;
+// True when the connection went before it was accepted, or its network answered for it (accept(2));
+// the listener is as good as before.
+bool isFaultOfPeer(int error) noexcept;
 
 }  // namespace gyre

@@ -147,6 +147,19 @@ TEST_P(RingFaultsTest, FatalFaults_eachConnectionEndsOnceAndWhatCameIsRight) {
 
 INSTANTIATE_TEST_SUITE_P(Seeds, RingFaultsTest, testing::Range<std::uint64_t>(1, 13));
 
+// Nearly every accept fails at first, for a reason of the client that was to be accepted.
+TEST(RingFaults, AcceptErrors_thatAreTheClients_leaveTheListener) {
+  RingFaultOptions faults;
+  faults.passingErrors = 900;
+  FaultyServer server(faults, uringOptions());
+  MixedLoadOptions load;
+  load.clients = 4;
+  const MixedLoadResult result = MixedLoad(server.address(), load).run();
+  waitUntilEmpty(server);
+  EXPECT_EQ(result.complete + result.deserted, load.clients);
+  EXPECT_EQ(server.closings().opened, load.clients);
+}
+
 TEST(RingFaults, MixedLoad_everyKindOfFaultHappens) {
   RingFaultOptions faults;
   faults.seed = 99;

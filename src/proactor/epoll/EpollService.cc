@@ -11,24 +11,6 @@
 namespace gyre {
 namespace {
 
-// The connection is gone before it was accepted, or its network answered for it (accept(2)); the
-// listener is as good as before.
-bool isFaultOfPeer(int error) noexcept {
-  switch (error) {
-    case ECONNABORTED:
-    case EPROTO:
-    case EPERM:  // a firewall rule
-    case ENETDOWN:
-    case ENOPROTOOPT:
-    case EHOSTDOWN:
-    case ENONET:
-    case EHOSTUNREACH:
-    case ENETUNREACH:
-    case ETIMEDOUT: return true;
-    default: return false;
-  }
-}
-
 // True when an edge may concern a poll for those events.
 bool concerns(std::uint32_t wanted, std::uint32_t edges) noexcept {
   if ((wanted & ~EpollSet::kWatched) != 0) return edges != 0;  // POLLRDNORM and the like

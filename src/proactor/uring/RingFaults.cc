@@ -23,7 +23,7 @@ bool isMultishot(const io_uring_sqe& sqe) {
 }
 
 std::span<const int> passingErrors(const io_uring_sqe& sqe) {
-  static constexpr int kAccept[] = {EINTR, ECONNABORTED, EPROTO};
+  static constexpr int kAccept[] = {EINTR, ECONNABORTED, EPROTO, EPERM, EHOSTUNREACH};
   static constexpr int kStream[] = {EINTR, ENOBUFS, EAGAIN, ECANCELED};
   static constexpr int kOnce[] = {EINTR, EAGAIN};
   switch (sqe.opcode) {

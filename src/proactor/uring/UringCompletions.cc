@@ -35,9 +35,11 @@ void UringProactor::handleAcceptError(IoContext& context, int error) {
     if (isCancelled(context)) return finish(context, {.error = ECANCELED});
     return pausedAccepts_.pause(context, error, now(), counters_);
   }
+  if (isFaultOfPeer(error)) {
+    counters_.acceptsAborted.add();
+    return resume(context);
+  }
   switch (error) {
-    case ECONNABORTED:
-    case EPROTO: counters_.acceptsAborted.add(); return resume(context);
     case EAGAIN:  // an inherited O_NONBLOCK listener on a kernel older than 6.10
       context.set(kPollFirst);
       return resume(context);
