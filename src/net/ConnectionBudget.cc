@@ -61,6 +61,12 @@ void TcpConnection::relaxBudget() noexcept {
   loop()->markDirty(*this);
 }
 
+// The budget keeps it from reading what would complete its message: nobody else ends that.
+bool TcpConnection::isStarved(TimePoint now) const noexcept {
+  constexpr std::chrono::seconds kStarvedMax{10};
+  return has(kOverBudget) && has(kReading) && inputBytes() != 0 && active_.age(now) >= kStarvedMax;
+}
+
 // Other loops do the same when they need more.
 TcpConnection& TcpConnection::greediestOfLoop() noexcept {
   TcpConnection* greediest = this;

@@ -57,6 +57,8 @@ TcpConnection::Timeout TcpConnection::nextTimeout(TimePoint now) const noexcept 
 TimePoint TcpConnection::checkTimeouts(TimePoint now) {
   if (state() >= State::Joining || has(kAbortWanted)) return kForever;
   if (has(kOverBudget)) relaxBudget();
+  if (isStarved(now)) shed();
+  if (has(kAbortWanted)) return kForever;
   const Timeout timeout = nextTimeout(now);
   if (timeout.due > now) return timeout.due;
   expire(timeout.reason);

@@ -23,7 +23,9 @@ struct ServerLimits {
   // Bytes in send queues and of unread input, counted per connection in steps of 4 KiB, rounded
   // down. From 1/2 of it on, connections that hold more than their equal share are not read; from
   // 3/4 on, new clients are closed at once; from 7/8 on, whoever holds most on the loop that needs
-  // more is aborted; at the whole, whoever needs more is.
+  // more is aborted; at the whole, whoever needs more is. Who is not read and holds a message that
+  // only more bytes could complete is aborted when nothing of it has moved for ten seconds: such
+  // clients would otherwise hold the budget for ever.
   std::size_t memoryBudget = 0;
 };
 

@@ -284,6 +284,7 @@ class GYRE_API TcpConnection final : public LoopResident,
   bool isShed() const noexcept;
   void underPressure() noexcept;
   void relaxBudget() noexcept;
+  bool isStarved(TimePoint now) const noexcept;
   TcpConnection& greediestOfLoop() noexcept;
   void shed() noexcept;
   void dropCharge() noexcept;
