@@ -43,7 +43,9 @@ struct ProactorOptions {
   std::uint32_t ringsPlanned = 0;
 
   // Receive buffers of a loop, shared by all its connections. A ring of buffers is a FIFO: a large
-  // one is always cold, so it starts small and grows (doubling) only when it runs empty.
+  // one is always cold, so it starts small and grows (doubling) only when it runs empty: up to 256
+  // measured 5 % better than always 32 with 800 and with 8000 connections. Pages of a grown ring
+  // that is not in use go back to the system.
   // Powers of two, 1..32768; the size of one is 64..1 MiB. With messages of 16 KiB, 32 x 32 KiB
   // measured 0.91 times the CPU of 256 x 8 KiB: one completion each, and memory that stays warm.
   std::uint32_t receiveBuffers = 32;

@@ -1,5 +1,7 @@
 #include "proactor/uring/BufferRing.h"
 
+#include <sys/mman.h>
+
 namespace gyre {
 
 int BufferRing::open(Ring& ring, std::uint32_t count, std::uint32_t countMax,
@@ -11,6 +13,7 @@ int BufferRing::open(Ring& ring, std::uint32_t count, std::uint32_t countMax,
   if (!memory_) return -errno;
   stride_ = bufferSize;
   bufferSize_ = bufferSize;
+  countMin_ = count;
   countMax_ = countMax;
   mask_ = static_cast<std::uint16_t>(countMax - 1);
 
@@ -53,6 +56,10 @@ bool BufferRing::grow() noexcept {
   const std::uint32_t target = count_ * 2 < countMax_ ? count_ * 2 : countMax_;
   for (; count_ < target; ++count_) add(static_cast<std::uint16_t>(count_));
   return true;
+}
+
+void BufferRing::giveBackPages() noexcept {
+  ::madvise(memory_.data(), memory_.size(), MADV_DONTNEED);
 }
 
 }  // namespace gyre

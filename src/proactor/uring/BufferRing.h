@@ -35,6 +35,9 @@ class BufferRing {
   void publish() noexcept;
   // Doubles the pool; false at its maximum.
   bool grow() noexcept;
+  bool hasGrown() const noexcept { return count_ > countMin_; }
+  // REQUIRES: no buffer holds bytes that are still wanted.
+  void giveBackPages() noexcept;
 
  private:
   void add(std::uint16_t id) noexcept;
@@ -44,6 +47,7 @@ class BufferRing {
   std::size_t stride_ = 0;
   std::uint32_t bufferSize_ = 0;
   std::uint32_t count_ = 0;
+  std::uint32_t countMin_ = 0;
   std::uint32_t countMax_ = 0;
   std::uint32_t available_ = 0;
   std::uint16_t mask_ = 0;

@@ -155,8 +155,10 @@ int Ring::enter(std::uint32_t waitFor, std::chrono::nanoseconds timeout) noexcep
     argument.ts = reinterpret_cast<std::uint64_t>(&limit);
   }
   // Always GETEVENTS: under DEFER_TASKRUN nothing completes before the thread asks.
-  const int result =
-      enterWith(waitFor, IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG, &argument, sizeof argument);
+  const int result = argument.ts == 0
+                         ? enterWith(waitFor, IORING_ENTER_GETEVENTS, nullptr, 0)
+                         : enterWith(waitFor, IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG,
+                                     &argument, sizeof argument);
   return result == -ETIME ? 0 : result;
 }
 

@@ -56,6 +56,8 @@ class Ring {
   bool hasCompletions() const noexcept;
   // True while the kernel keeps completions for which the queue had no place.
   bool hasOverflow() const noexcept;
+  // Faults hold completions back.
+  bool isHolding() const noexcept { return faults_ != nullptr && faults_->isHolding(); }
   // How much of a send(2) on one of its sockets shall be tried: less only under faults.
   std::size_t sendLimit(std::size_t size) noexcept {
     return faults_ == nullptr ? size : faults_->sendLimit(size);

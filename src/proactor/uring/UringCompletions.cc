@@ -64,6 +64,9 @@ void UringProactor::handleReceive(IoContext& context, const io_uring_cqe& cqe) {
     context.complete({.more = true, .bytes = bytes, .data = buffers_.data(id)});
   }
   if (hasBuffer) buffers_.recycle(id);
+  if (trimDue_ == kForever && buffers_.hasGrown() && !options_.submissionPolling.enabled) {
+    trimDue_ = wokenAt() + kTrimInterval;
+  }
   if (ends) return handleReceiveEnd(context, -cqe.res);
   watchForBulk(context, static_cast<std::size_t>(cqe.res));
   if (!context.has(IoContext::kArmed)) resume(context);

@@ -97,6 +97,7 @@ class UringProactor final : public KernelProactor {
   bool deliverFailed();
   void resumeAccepts();
   void resumeStarved() noexcept;
+  void trimBuffers() noexcept;
   bool mustNotWait() const noexcept;
   void waitForCompletions(TimePoint deadline);
   void dispatch();
@@ -119,6 +120,7 @@ class UringProactor final : public KernelProactor {
   // In `error` of an armed receive: full buffers in a row, or this.
   static constexpr std::int16_t kNothingYet = -1;
   static constexpr std::size_t kBatch = 128;
+  static constexpr std::chrono::milliseconds kTrimInterval{500};
 
   const ProactorOptions options_;
   const UringFeatures features_;
@@ -132,6 +134,8 @@ class UringProactor final : public KernelProactor {
   IoQueue sated_;    // … and had received since they were armed: behind those that had not
   IoQueue failed_;   // operations whose end is known, to be told in run()
   PausedAccepts pausedAccepts_;
+  TimePoint trimDue_ = kForever;       // looks whether a grown buffer ring is in use
+  std::uint64_t receivedBytes_ = 0;    // by the last look
   std::vector<io_uring_cqe> backlog_;  // reaped in order to submit, not yet dispatched
   std::array<io_uring_cqe, kBatch> batch_;
   std::size_t batchSize_ = 0;

@@ -1,5 +1,6 @@
 // One run of the io_uring engine: submit, wait, copy out, dispatch.
 #include <algorithm>
+#include <utility>
 
 #include "proactor/uring/UringProactor.h"
 
@@ -29,6 +30,7 @@ bool UringProactor::prepare() {
       if (context.has(IoContext::kArmed)) queueCancel(context);
     });
   }
+  if (trimDue_ != kForever && now() >= trimDue_) trimBuffers();
   if (buffers_.isOpen()) buffers_.publish();
   resumeStarved();
   return hasDelivered;
@@ -68,6 +70,16 @@ void UringProactor::resumeStarved() noexcept {
   }
 }
 
+// The kernel fills buffers inside our own enter only, so those whose bytes have been dispatched are
+// empty; not so under SQPOLL, where its thread may fill one now.
+void UringProactor::trimBuffers() noexcept {
+  if (ring_.hasCompletions() || ring_.isHolding() || !backlog_.empty()) return;
+  const std::uint64_t received = counters_.bytesReceived.get();
+  const bool isInUse = std::exchange(receivedBytes_, received) != received;
+  if (!isInUse) buffers_.giveBackPages();
+  trimDue_ = isInUse ? now() + kTrimInterval : kForever;
+}
+
 bool UringProactor::mustNotWait() const noexcept {
   if (cancelledQueued_ || !failed_.isEmpty() || !backlog_.empty()) return true;
   // Starved receives go on in the next round, once these have shown how many buffers they took.
@@ -75,7 +87,7 @@ bool UringProactor::mustNotWait() const noexcept {
 }
 
 void UringProactor::waitForCompletions(TimePoint deadline) {
-  deadline = std::min({deadline, pausedAccepts_.deadline(), bulk_.sweepDue()});
+  deadline = std::min({deadline, pausedAccepts_.deadline(), bulk_.sweepDue(), trimDue_});
   noteBusy();
   const bool sleeps = deadline != kNoWait && !mustNotWait() && beginSleep();
   int result = 0;
