@@ -30,7 +30,7 @@ bool UringProactor::prepare() {
       if (context.has(IoContext::kArmed)) queueCancel(context);
     });
   }
-  if (trimDue_ != kForever && now() >= trimDue_) trimBuffers();
+  if (wokenAt() >= trimDue_) trimBuffers();
   if (buffers_.isOpen()) buffers_.publish();
   resumeStarved();
   return hasDelivered;
