@@ -148,12 +148,11 @@ def ratio_text(ratio):
     return f"{ratio['ratio']:.3f}" + ("" if width is None else f" ±{100 * width:.1f} %")
 
 
-def median_text(ratio):
+def mean_text(ratio):
     if ratio is None:
         return "-"
-    if ratio["median_low"] is None:
-        return f"{ratio['median']:.3f}"
-    return f"{ratio['median']:.3f} [{ratio['median_low']:.3f}, {ratio['median_high']:.3f}]"
+    width = ratio["mean_half_width"]
+    return f"{ratio['mean']:.3f}" + ("" if width is None else f" ±{100 * width:.1f} %")
 
 
 COLUMNS = (
@@ -174,12 +173,12 @@ VERDICT_COLUMNS = (
     ("workload", lambda one: one["workload"]),
     ("best floor", lambda one: _base(one, "to_floor")),
     ("÷ floor", lambda one: ratio_text(one.get("to_floor"))),
-    ("median", lambda one: median_text(one.get("to_floor"))),
+    ("mean", lambda one: mean_text(one.get("to_floor"))),
     ("upper", lambda one: _upper(one, "to_floor")),
     (f"<= {GOAL_FLOOR:.2f}", lambda one: _verdict(one, "to_floor")),
     ("best peer", lambda one: _base(one, "to_peer")),
     ("÷ peer", lambda one: ratio_text(one.get("to_peer"))),
-    ("median", lambda one: median_text(one.get("to_peer"))),
+    ("mean", lambda one: mean_text(one.get("to_peer"))),
     ("upper", lambda one: _upper(one, "to_peer")),
     (f"<= {GOAL_PEER:.2f}", lambda one: _verdict(one, "to_peer")),
     ("floor ÷ peer", lambda one: ratio_text(one["floor_to_peer"])),

@@ -1,6 +1,7 @@
 """The arithmetic of the comparisons: intervals, bounds and verdicts. Nothing here knows servers."""
 
 import math
+from functools import lru_cache
 from statistics import NormalDist, mean, median, stdev
 
 # Student's t by degrees of freedom: two-sided 95 %, and one-sided 95 %.
@@ -44,21 +45,57 @@ def median_interval(values):
     return ordered[outside], ordered[count - 1 - outside]
 
 
+@lru_cache(maxsize=None)
+def signed_rank_cut(count, alpha):
+    """The largest c for which Wilcoxon's signed-rank sum of `count` values is c or less with a
+    probability of alpha at most; -1 where even 0 is likelier. Exact up to 40 values."""
+    if count > 40:
+        spread = math.sqrt(count * (count + 1) * (2 * count + 1) / 24)
+        return math.floor(count * (count + 1) / 4 - NormalDist().inv_cdf(1 - alpha) * spread - 0.5)
+    ways = [1]  # in which a subset of the ranks 1..n has a sum of i
+    for rank in range(1, count + 1):
+        ways = [(ways[i] if i < len(ways) else 0) + (ways[i - rank] if i >= rank else 0)
+                for i in range(len(ways) + rank)]
+    cut, below = -1, ways[0]
+    while below <= alpha * 2**count:
+        cut += 1
+        below += ways[cut + 1]
+    return cut
+
+
+def walsh_averages(values):
+    return sorted((a + b) / 2 for i, a in enumerate(values) for b in values[i:])
+
+
 def ratio_of(ratios):
-    """What the ratios of the rounds say: their geometric mean with Student's interval on the logs,
-    and beside it their median, which a burst of noise in a few rounds does not move."""
+    """What the ratios of the rounds say: the Hodges-Lehmann estimate on their logarithms with the
+    interval that belongs to Wilcoxon's signed-rank test, and beside it their geometric mean with
+    Student's interval.
+
+    The noise here is bursts: most rounds agree within a few per cent, some are off by half. The
+    mean's interval is made by the bursts. This one asks only that a burst hits either side as
+    easily, is nearly as narrow as the mean's where there are none, and twice as narrow where there
+    are. Fewer than six rounds have no such interval: then it is the mean after all.
+    """
     if not ratios:
         return None
     logs = [math.log(ratio) for ratio in ratios]
-    low, high = median_interval(ratios)
     result = {"ratio": math.exp(mean(logs)), "half_width": None, "lower": None, "upper": None,
-              "median": median(ratios), "median_low": low, "median_high": high,
-              "rounds": len(ratios)}
+              "mean": math.exp(mean(logs)), "mean_half_width": None, "rounds": len(ratios)}
     if len(logs) > 1:
         error = stdev(logs) / math.sqrt(len(logs))
-        result["half_width"] = math.expm1(t_interval(len(logs) - 1) * error)
-        result["upper"] = result["ratio"] * math.exp(t_upper(len(logs) - 1) * error)
-        result["lower"] = result["ratio"] * math.exp(-t_upper(len(logs) - 1) * error)
+        width, bound = (quantile(len(logs) - 1) * error for quantile in (t_interval, t_upper))
+        result |= {"half_width": math.expm1(width), "mean_half_width": math.expm1(width),
+                   "upper": result["mean"] * math.exp(bound),
+                   "lower": result["mean"] * math.exp(-bound)}
+    two_sided = signed_rank_cut(len(logs), 0.025)
+    if two_sided >= 0:
+        averages = walsh_averages(logs)
+        one_sided = signed_rank_cut(len(logs), 0.05)
+        width = (averages[-1 - two_sided] - averages[two_sided]) / 2
+        result |= {"ratio": math.exp(median(averages)), "half_width": math.expm1(width),
+                   "lower": math.exp(averages[one_sided]),
+                   "upper": math.exp(averages[-1 - one_sided])}
     return result
 
 

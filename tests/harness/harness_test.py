@@ -1,6 +1,7 @@
 """The harness of bench/: it reads workloads, pairs rounds, and refuses to time a wrong server."""
 
 import json
+import math
 import os
 import pathlib
 import signal
@@ -91,11 +92,26 @@ class StatsTest(unittest.TestCase):
         self.assertEqual(stats.median_interval(range(1, 11)), (2, 9))
         self.assertEqual(stats.median_interval(range(1, 26)), (8, 18))
 
-    def test_a_burst_of_noise_moves_the_mean_and_not_the_median(self):
+    def test_signed_rank_cuts_are_those_of_the_tables(self):
+        for count, two_sided, one_sided in ((4, -1, -1), (5, -1, 0), (6, 0, 2), (10, 8, 10),
+                                            (20, 52, 60), (25, 89, 100), (50, 433, 466)):
+            self.assertEqual((stats.signed_rank_cut(count, 0.025),
+                              stats.signed_rank_cut(count, 0.05)), (two_sided, one_sided))
+
+    def test_from_six_rounds_on_a_ratio_is_that_of_hodges_and_lehmann(self):
+        ratio = stats.ratio_of([math.exp(log) for log in (0.01, 0.02, 0.03, 0.05, 0.08, 0.13)])
+        # 21 averages; the middle one is (0.02 + 0.08) / 2, the third from above (0.05 + 0.13) / 2.
+        self.assertAlmostEqual(math.log(ratio["ratio"]), 0.05)
+        self.assertAlmostEqual(math.log1p(ratio["half_width"]), (0.13 - 0.01) / 2)
+        self.assertAlmostEqual(math.log(ratio["upper"]), 0.09)
+        self.assertAlmostEqual(math.log(ratio["lower"]), 0.02)
+
+    def test_a_burst_of_noise_moves_the_mean_and_not_the_ratio(self):
         ratio = stats.ratio_of([1.01] * 9 + [3.0])
-        self.assertGreater(ratio["ratio"], 1.1)
-        self.assertEqual((ratio["median"], ratio["median_low"], ratio["median_high"]),
-                         (1.01, 1.01, 1.01))
+        self.assertGreater(ratio["mean"], 1.1)
+        self.assertGreater(ratio["mean_half_width"], 0.2)
+        self.assertAlmostEqual(ratio["ratio"], 1.01)
+        self.assertAlmostEqual(ratio["upper"], 1.01)
 
     def test_one_round_has_no_interval(self):
         ratio = stats.ratio_of([2])
