@@ -109,6 +109,13 @@ class MemoryFaultsTest(FaultsTest):
             self.assertTrue(ring)
         return len(re.findall(r"^mmap\(", before, re.MULTILINE))
 
+    def assertServes(self, server, clients):
+        # Without memory for the loop's receive buffers the one client is reset, and nothing else.
+        try:
+            super().assertServes(server, clients)
+        except ConnectionResetError:
+            super().assertServes(server, clients)
+
     def test_each_mapping_of_a_ring_may_find_no_memory(self):
         before = self.mappings_before_the_first_ring()
         outcomes = []

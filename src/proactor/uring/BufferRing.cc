@@ -2,13 +2,15 @@
 
 #include <sys/mman.h>
 
+#include <utility>
+
 namespace gyre {
 
 int BufferRing::open(Ring& ring, std::uint32_t count, std::uint32_t countMax,
                      std::uint32_t bufferSize) {
   // The memory of buffers not yet in use is mapped but not touched: it costs address space only.
-  table_ = MappedMemory::map(countMax * sizeof(io_uring_buf));
-  if (!table_) return -errno;
+  MappedMemory table = MappedMemory::map(countMax * sizeof(io_uring_buf));
+  if (!table) return -errno;
   memory_ = MappedMemory::map(std::size_t{countMax} * bufferSize);
   if (!memory_) return -errno;
   stride_ = bufferSize;
@@ -18,14 +20,12 @@ int BufferRing::open(Ring& ring, std::uint32_t count, std::uint32_t countMax,
   mask_ = static_cast<std::uint16_t>(countMax - 1);
 
   io_uring_buf_reg registration{};
-  registration.ring_addr = reinterpret_cast<std::uint64_t>(table_.data());
+  registration.ring_addr = reinterpret_cast<std::uint64_t>(table.data());
   registration.ring_entries = countMax;
   registration.bgid = kGroup;
   const int result = ring.registerWith(IORING_REGISTER_PBUF_RING, &registration, 1);
-  if (result < 0) {
-    table_ = MappedMemory();
-    return result;
-  }
+  if (result < 0) return result;
+  table_ = std::move(table);
   for (; count_ < count; ++count_) add(static_cast<std::uint16_t>(count_));
   publish();
   return 0;
