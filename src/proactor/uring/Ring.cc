@@ -32,7 +32,7 @@ std::uint32_t setupFlags(const RingSetup& setup) noexcept {
     flags |= IORING_SETUP_SQPOLL;
     if (setup.polling.cpu >= 0) flags |= IORING_SETUP_SQ_AFF;
   } else {
-    flags |= IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG;
+    flags |= IORING_SETUP_DEFER_TASKRUN;
   }
   return flags;
 }
