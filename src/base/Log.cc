@@ -203,10 +203,10 @@ class Logger {
   // Returns the ticket of the message. Throws when the log thread cannot be started.
   std::uint64_t post(spdlog::level::level_enum level, std::string_view text);
   void flush();
-
- private:
+  // Starts the log thread, and complains of the environment.
   void start();
 
+ private:
   Delivery delivery_;
   std::mutex startMutex_;
   std::atomic<bool> isStarted_ = false;
@@ -322,6 +322,15 @@ void log(LogLevel level, std::string_view text) noexcept {
   if (level < logLevel() || level == LogLevel::Off || isInSink) return;
   try {
     logger().post(toSpdlog(level), text);
+  } catch (const std::exception& error) {
+    reportLoss(error.what());
+  }
+}
+
+void checkLogEnvironment() noexcept {
+  if (badEnvironment.load() == nullptr) return;
+  try {
+    logger().start();
   } catch (const std::exception& error) {
     reportLoss(error.what());
   }

@@ -59,7 +59,7 @@ Engine decideEngine() {
   if (decided) return *decided;
   const EngineChoice choice = chooseEngine();
   if (choice.engine == Engine::Uring) {
-    logInfo("engine uring: {}", choice.reason);
+    logDebug("engine uring: {}", choice.reason);
   } else {
     logWarn("engine epoll, because {}; to have io_uring: {}", choice.reason, choice.cure);
   }
@@ -70,6 +70,7 @@ Engine decideEngine() {
 }  // namespace
 
 std::unique_ptr<Proactor> makeProactor(const ProactorOptions& options) {
+  checkLogEnvironment();
   const Engine engine = options.engine == Engine::Auto ? decideEngine() : options.engine;
   if (engine == Engine::Epoll) return makeEpollProactor(options);
   if (options.engine == Engine::Uring) uringSupportPatiently();

@@ -46,6 +46,9 @@ GYRE_API void log(LogLevel level, std::string_view text) noexcept;
 GYRE_API void flushLog() noexcept;
 
 // Internal
+
+// Complains of a GYRE_LOG that is no level, unless the first message has brought that with it.
+GYRE_API void checkLogEnvironment() noexcept;
 GYRE_API extern std::atomic<LogLevel> currentLogLevel;
 
 inline LogLevel logLevel() noexcept { return currentLogLevel.load(std::memory_order_relaxed); }
