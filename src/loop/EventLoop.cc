@@ -157,7 +157,8 @@ void EventLoop::cancel(TimerId timer) {
 // --- Loop thread
 
 void EventLoop::loop() {
-  while (!quit_.load(std::memory_order_acquire)) runOnce(kForever);
+  lastReturn_ = coarseNow();
+  while (!quit_.load(std::memory_order_acquire)) iterate(kForever);
   // What was posted before quit(): the rest of the batch at hand, and one more.
   finishFunctors();
   finishFunctors();
@@ -165,11 +166,15 @@ void EventLoop::loop() {
 }
 
 void EventLoop::runOnce(TimePoint deadline) {
+  lastReturn_ = coarseNow();
+  iterate(deadline);
+}
+
+void EventLoop::iterate(TimePoint deadline) {
   assertInLoopThread();
   GYRE_CHECK(!isDispatching_, "the loop was run from inside an I/O handler");
   const CurrentLoopScope scope(this);
   proactor_->mutableCounters().iterations.add();
-  lastReturn_ = coarseNow();
   runFunctors();
   runTimers();
   settleDirty();

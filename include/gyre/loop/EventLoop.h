@@ -121,6 +121,7 @@ class GYRE_API EventLoop {
 
  private:
   TimerId addTimer(TimePoint due, Duration interval, Functor callback);
+  void iterate(TimePoint deadline);
   void runFunctors();
   void takeArrivedTimers();
   void runTimers();
