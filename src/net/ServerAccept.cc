@@ -55,8 +55,8 @@ bool addOrClose(Arrivals& arrivals, const typename Arrivals::value_type& arrival
 
 // --- One acceptor, on the base loop
 
-void TcpServer::acceptHere(SocketHandle socket) {
-  const Arrival arrival{socket, ++lastId_};
+void TcpServer::acceptHere(SocketHandle socket, const InetAddress* local) {
+  const Arrival arrival{socket, ++lastId_, local};
   switch (askGuarded(*admission_, loop_->proactor(), socket, arrival.id)) {
     case Admission::Answer::Refuse: return loop_->proactor().close(socket);
     case Admission::Answer::Enter: place(arrival); break;
@@ -144,8 +144,8 @@ void TcpServer::makeRoom() {
 
 // --- An acceptor per loop
 
-void TcpServer::acceptOn(EventLoop& loop, SocketHandle socket) {
-  const Arrival arrival{socket, ++lastId_};
+void TcpServer::acceptOn(EventLoop& loop, SocketHandle socket, const InetAddress* local) {
+  const Arrival arrival{socket, ++lastId_, local};
   const Admission::Answer answer = askGuarded(*admission_, loop.proactor(), socket, arrival.id);
   if (answer != Admission::Answer::Enter) {
     if (answer == Admission::Answer::Wait) profile_->group->turnAway(arrival.id);
@@ -165,7 +165,7 @@ void TcpServer::establish(EventLoop& loop, const RefPtr<ConnectionProfile>& prof
   for (const Arrival& arrival : arrivals) {
     try {
       auto connection = std::make_shared<TcpConnection>(
-          TcpConnection::Init{&loop, arrival.socket, arrival.id, profile});
+          TcpConnection::Init{&loop, arrival.socket, arrival.id, profile, arrival.local});
       loop.addResident(connection);
       connection->connectEstablished();
     } catch (const std::bad_alloc&) {

@@ -23,8 +23,9 @@ TcpConnection::TcpConnection(const Init& init)
       send_(&TcpConnection::handleSend),
       id_(init.id),
       active_(init.loop->now()),
-      endpoints_(init.loop->proactor().localAddress(init.socket),
-                 init.loop->proactor().peerAddress(init.socket)),
+      endpoints_(
+          init.local != nullptr ? *init.local : init.loop->proactor().localAddress(init.socket),
+          init.loop->proactor().peerAddress(init.socket)),
       socket_(init.socket) {}
 
 // Plain memory: finishClose() has given everything back that belonged to the loop.

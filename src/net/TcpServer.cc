@@ -122,23 +122,37 @@ void TcpServer::open(Listener& listener) {
   const InetAddress bound = proactor.localAddress(first);
   // The wish is nearer the truth than nothing when the system cannot say.
   if (bound.family() != AF_UNSPEC) listener.address = bound;
+  const InetAddress* local = localOfAll(listener);
   const std::vector<EventLoop*>& loops = pool_.getAllLoops();
-  startAcceptor(isPerLoop ? loops.front() : loop_, first);
+  startAcceptor(isPerLoop ? loops.front() : loop_, first, local);
   if (!isPerLoop || listener.address.isUnix()) return;
   for (std::size_t i = 1; i < loops.size(); ++i) {
     listener.sockets.push_back(proactor.listen(listener.address, listener.options));
-    startAcceptor(loops[i], listener.sockets.back());
+    startAcceptor(loops[i], listener.sockets.back(), local);
   }
 }
 
-void TcpServer::startAcceptor(EventLoop* loop, SocketHandle listener) {
+// The local address of every connection that comes in there, or null where it has to be asked for:
+// the listener takes clients of all addresses, or was opened elsewhere and may be transparent
+// (IP_TRANSPARENT: clients meant somebody else's address). Two in a hundred of what a connection
+// with one message costs.
+const InetAddress* TcpServer::localOfAll(const Listener& listener) noexcept {
+  const bool isOurs = listener.path != nullptr;
+  const InetAddress& address = listener.address;
+  const bool isOne = !address.isUnspecified() && !address.isUnix() && address.port() != 0;
+  return isOurs && isOne ? &address : nullptr;
+}
+
+void TcpServer::startAcceptor(EventLoop* loop, SocketHandle listener, const InetAddress* local) {
   Acceptor::Callbacks callbacks;
   if (acceptMode_ == AcceptMode::BaseLoop) {
-    callbacks.onSocket = [this](SocketHandle socket) { acceptHere(socket); };
+    callbacks.onSocket = [this, local](SocketHandle socket) { acceptHere(socket, local); };
     callbacks.onBatch = [this] { handOver(); };
     callbacks.onClosed = [this] { acceptorClosed(); };
   } else {
-    callbacks.onSocket = [this, loop](SocketHandle socket) { acceptOn(*loop, socket); };
+    callbacks.onSocket = [this, loop, local](SocketHandle socket) {
+      acceptOn(*loop, socket, local);
+    };
     callbacks.onBatch = [] {};
     callbacks.onClosed = [this] { loop_->queueInLoop([this] { acceptorClosed(); }); };
   }

@@ -161,6 +161,20 @@ TEST_F(ResetTest, Addresses_ofIPv6_areTrue) {
   EXPECT_EQ(kept.front()->localAddress(), server->listenAddress(1));
 }
 
+TEST_F(ResetTest, LocalAddress_ofAListenerOnAllAddresses_isTheOneThatTheClientMeant) {
+  std::vector<TcpConnectionPtr> kept;
+  WatchedServer server(
+      loop(), {.onUp = [&](const TcpConnectionPtr& connection) { kept.push_back(connection); }});
+  server->addListener(InetAddress::any(0));
+  server.start();
+  const std::string port = ":" + std::to_string(server->listenAddress(1).port());
+  const Peer first = connectTo(InetAddress("127.0.0.1" + port));
+  const Peer second = connectTo(InetAddress("127.0.0.2" + port));
+  ASSERT_TRUE(runUntil([&] { return kept.size() == 2; }));
+  EXPECT_EQ(kept[0]->localAddress(), InetAddress("127.0.0.1" + port));
+  EXPECT_EQ(kept[1]->localAddress(), InetAddress("127.0.0.2" + port));
+}
+
 TEST_F(ResetTest, ForceClose_withSendsInFlight_joinsThemAndClosesOnce) {
   const auto bytes = std::make_shared<const std::string>(patternBytes(8 * kMiB));
   TcpConnectionPtr kept;

@@ -64,6 +64,7 @@ class GYRE_API TcpConnection final : public LoopResident,
     SocketHandle socket;
     std::uint64_t id;
     RefPtr<ConnectionProfile> profile;
+    const InetAddress* local = nullptr;  // its own address, where that is known
   };
   explicit TcpConnection(const Init& init);
   ~TcpConnection() override;

@@ -128,14 +128,16 @@ class GYRE_API TcpServer {
   struct Arrival {
     SocketHandle socket;
     std::uint64_t id;
+    const InetAddress* local;  // as TcpConnection::Init
   };
   using Arrivals = std::vector<Arrival>;
   enum class Phase : std::uint8_t { New, Running, Draining, Stopping, Stopped };
 
   void open(Listener& listener);
-  void startAcceptor(EventLoop* loop, SocketHandle listener);
-  void acceptHere(SocketHandle socket);
-  void acceptOn(EventLoop& loop, SocketHandle socket);
+  static const InetAddress* localOfAll(const Listener& listener) noexcept;
+  void startAcceptor(EventLoop* loop, SocketHandle listener, const InetAddress* local);
+  void acceptHere(SocketHandle socket, const InetAddress* local);
+  void acceptOn(EventLoop& loop, SocketHandle socket, const InetAddress* local);
   void place(const Arrival& arrival);
   std::size_t choosePlace(SocketHandle socket);
   void handOver();
