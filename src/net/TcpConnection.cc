@@ -156,7 +156,6 @@ void TcpConnection::settle() {
   if (has(kAbortWanted)) return abort(reason_, error_);
   if (extras_ != nullptr) extras_->retired.clear();
   deliverKept();
-  clear(kSentAtOnce);
   if (has(kHighWaterDue)) tellHighWater();
   if (has(kWriteCompleteDue)) tellWriteComplete();
   if (has(kAbortWanted)) return abort(reason_, error_);

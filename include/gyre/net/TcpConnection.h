@@ -73,7 +73,7 @@ class GYRE_API TcpConnection final : public LoopResident,
 
   // Bytes are sent in the order of the calls of one thread; ignored once shutdown was asked for.
   // What waits is sent at the end of the loop's iteration. On the loop's thread the kernel is
-  // offered 4 KiB and more at once where they would be copied (but for the string&&, which is
+  // offered 8 KiB and more at once where they would be copied (but for the string&&, which is
   // kept, and the shared one); it may take all, and then nothing waits and no mark is passed.
   void send(std::string_view bytes);  // copies
   void send(const char* text) { send(std::string_view(text)); }
@@ -194,9 +194,8 @@ class GYRE_API TcpConnection final : public LoopResident,
   static constexpr std::uint16_t kEstablished = 1 << 10;  // the user knows of it
   static constexpr std::uint16_t kHungUp = 1 << 11;       // both FINs are known: no watch is armed
   static constexpr std::uint16_t kOverBudget = 1 << 12;   // reading pauses: the memory budget
-  static constexpr std::uint16_t kSentAtOnce = 1 << 13;   // in this iteration of the loop
-  static constexpr std::uint16_t kWriteCompleteDue = 1 << 14;  // settle() is to tell of it
-  static constexpr std::uint16_t kCutShort = 1 << 15;          // unsent output was dropped
+  static constexpr std::uint16_t kWriteCompleteDue = 1 << 13;  // settle() is to tell of it
+  static constexpr std::uint16_t kCutShort = 1 << 14;          // unsent output was dropped
   static constexpr std::uint32_t kNoTimeout = ~0U;
 
   // What few connections have, or have for a while only.
