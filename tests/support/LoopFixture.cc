@@ -3,6 +3,8 @@
 #include <filesystem>
 #include <iterator>
 
+#include "gyre/base/Log.h"
+
 namespace gyre {
 namespace {
 
@@ -12,6 +14,7 @@ constexpr int kSettleSteps = 20;
 }  // namespace
 
 std::size_t openDescriptors() {
+  flushLog();  // its thread opens some for a moment: the time zone, with the first message
   const std::filesystem::directory_iterator all("/proc/self/fd");
   return static_cast<std::size_t>(std::distance(begin(all), end(all)));
 }
