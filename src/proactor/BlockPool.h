@@ -38,7 +38,7 @@ class BlockPool {
 
  private:
   static constexpr std::size_t kChunkBlocks = 64;
-  static constexpr std::size_t kKeep = 16;  // 256 KiB stay hot
+  static constexpr std::size_t kKeep = 4;  // 64 KiB stay hot
 
   struct alignas(std::max_align_t) Small {
     std::byte bytes[kSmallSize];

@@ -107,12 +107,12 @@ TEST_F(BlockPoolTrimTest, Trim_unneededForAWhile_givesThePagesBackAndKeepsTheHot
   EXPECT_TRUE(pool_.hasSurplus());
   pool_.trim();
   pool_.trim();
-  EXPECT_EQ(residentBlocks(blocks), 16U);
+  EXPECT_EQ(residentBlocks(blocks), 4U);
   EXPECT_FALSE(pool_.hasSurplus());
   // Those that are handed out next are the ones with pages.
   std::vector<char*> next;
-  for (int i = 0; i < 16; ++i) next.push_back(pool_.acquire());
-  EXPECT_EQ(residentBlocks(next), 16U);
+  for (int i = 0; i < 4; ++i) next.push_back(pool_.acquire());
+  EXPECT_EQ(residentBlocks(next), 4U);
 }
 
 TEST_F(BlockPoolTrimTest, Trim_blocksInUse_areLeftAlone) {
@@ -132,8 +132,8 @@ TEST_F(BlockPoolTrimTest, Trim_aPeakBetweenTwoCalls_keepsWhatThePeakNeeded) {
   pool_.trim();
   release(acquire(120));
   pool_.trim();
-  // 56 more were mapped than anybody used; of the rest, 120 were needed and 16 are kept.
-  EXPECT_EQ(residentBlocks(blocks), 136U);
+  // 56 more were mapped than anybody used; of the rest, 120 were needed and 4 are kept.
+  EXPECT_EQ(residentBlocks(blocks), 124U);
 }
 
 TEST_F(BlockPoolTrimTest, Acquire_afterTrim_allBlocksAreUsableAgain) {
@@ -143,17 +143,17 @@ TEST_F(BlockPoolTrimTest, Acquire_afterTrim_allBlocksAreUsableAgain) {
     EXPECT_EQ(std::set<char*>(blocks.begin(), blocks.end()).size(), 200U);
     release(blocks);
     for (int i = 0; i < 3; ++i) pool_.trim();
-    EXPECT_EQ(residentBlocks(blocks), 16U);
+    EXPECT_EQ(residentBlocks(blocks), 4U);
   }
 }
 
 TEST_F(BlockPoolTrimTest, HasSurplus_fewBlocks_isFalse) {
   EXPECT_FALSE(pool_.hasSurplus());
   // A chunk is mapped at a time; once its cold rest is known, a quiet pool is left in peace.
-  release(acquire(10));
+  release(acquire(3));
   for (int i = 0; i < 2; ++i) pool_.trim();
   EXPECT_FALSE(pool_.hasSurplus());
-  release(acquire(10));
+  release(acquire(3));
   EXPECT_FALSE(pool_.hasSurplus());
 }
 #endif
