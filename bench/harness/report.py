@@ -142,17 +142,18 @@ def summarize_memory(samples):
 # --- Text
 
 def ratio_text(ratio):
-    if ratio is None:
-        return "-"
-    width = ratio["half_width"]
-    return f"{ratio['ratio']:.3f}" + ("" if width is None else f" ±{100 * width:.1f} %")
+    return _plus_minus(ratio, "ratio", "half_width")
 
 
 def mean_text(ratio):
+    return _plus_minus(ratio, "mean", "mean_half_width")
+
+
+def _plus_minus(ratio, value, width):
     if ratio is None:
         return "-"
-    width = ratio["mean_half_width"]
-    return f"{ratio['mean']:.3f}" + ("" if width is None else f" ±{100 * width:.1f} %")
+    half = ratio[width]
+    return f"{ratio[value]:.3f}" + ("" if half is None else f" ±{100 * half:.1f} %")
 
 
 COLUMNS = (
