@@ -23,6 +23,9 @@ class SendTest : public ServerFixture {
   }
 
   TcpConnectionPtr connection_;
+  // What callbacks on other threads use: it outlives the server, which ends after the test's body.
+  std::mutex mutex_;
+  std::vector<TcpConnectionPtr> all_;
 };
 
 // All forms, one after the other; what they sent.
@@ -149,19 +152,17 @@ TEST_F(SendTest, Broadcast_toPeersThatDoNotRead_holdsOneCopy) {
 }
 
 TEST_F(SendTest, BufferOfAMessage_toAnotherConnection_isCopied) {
-  std::vector<TcpConnectionPtr> all;
-  std::mutex mutex;
   // Two loops: the window on lent bytes belongs to one of them.
   start({.threads = 2,
          .onUp =
-             [&](const TcpConnectionPtr& connection) {
-               const std::lock_guard lock(mutex);
-               all.push_back(connection);
+             [this](const TcpConnectionPtr& connection) {
+               const std::lock_guard lock(mutex_);
+               all_.push_back(connection);
              },
          .onMessage =
-             [&](const TcpConnectionPtr& connection, Buffer& in) {
-               const std::lock_guard lock(mutex);
-               for (const TcpConnectionPtr& other : all) {
+             [this](const TcpConnectionPtr& connection, Buffer& in) {
+               const std::lock_guard lock(mutex_);
+               for (const TcpConnectionPtr& other : all_) {
                  if (other != connection) other->send(in);
                }
              }});
