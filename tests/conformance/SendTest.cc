@@ -90,6 +90,54 @@ TEST_P(SendConformanceTest, Send_oneAfterTheOther_arriveInOrder) {
   EXPECT_EQ(send.join().error, 0);
 }
 
+// A peer that has ended its own sending is, to a poll, always ready: a send that waits for room must
+// not take that for room, nor hold others up.
+TEST_P(SendConformanceTest, Send_toOneOfManyThatHalfClosedAndDoNotRead_endsWhenThatOneReads) {
+  constexpr std::size_t kPeers = 6;
+  std::vector<Link> pairs;
+  std::vector<std::unique_ptr<ConformanceOperation>> sends;
+  for (std::size_t i = 0; i < kPeers; ++i) {
+    pairs.push_back(link(kTinyBuffers));
+    // One half-closes while the send waits, the others before.
+    if (i != 0) pairs.back().far->halfClose();
+    sends.push_back(std::make_unique<ConformanceOperation>(loop()));
+    startStuck(*sends.back(), pairs.back());
+    if (i == 0) pairs.back().far->halfClose();
+    loop().settle();
+  }
+  for (std::size_t i = kPeers; i-- > 0;) {
+    ASSERT_EQ(loop().receiveAll(*pairs[i].far, large_.size()), large_) << "peer " << i;
+    EXPECT_EQ(sends[i]->join().error, 0);
+    if (i != 0) {
+      EXPECT_TRUE(sends[i - 1]->isInFlight());
+    }
+  }
+}
+
+TEST_P(SendConformanceTest, Send_stuckBehindAHalfClosedPeer_canBeCancelled) {
+  Link pair = link(kTinyBuffers);
+  ConformanceOperation send(loop());
+  pair.far->halfClose();
+  startStuck(send, pair);
+  std::string got;
+  pair.far->receiveSome(got, 1000);
+  loop().cancel(send);
+  const auto end = send.join();
+  EXPECT_EQ(end.error, ECANCELED);
+  EXPECT_EQ(proactor().shutdownWrite(pair.near.get()), 0);
+  got += loop().receiveToEnd(*pair.far);
+  EXPECT_EQ(got, large_.substr(0, end.bytes));
+}
+
+TEST_P(SendConformanceTest, Send_stuckBehindAHalfClosedPeer_endsWithItsReset) {
+  Link pair = link(kTinyBuffers);
+  ConformanceOperation send(loop());
+  pair.far->halfClose();
+  startStuck(send, pair);
+  pair.far->reset();
+  EXPECT_THAT(send.join().error, AnyOf(ECONNRESET, EPIPE));
+}
+
 // The count says how far it came: exactly that reaches the peer, and nothing is sent later.
 TEST_P(SendConformanceTest, Send_cancelledWhileStuck_tellsWhatItDidAndGoesNoFurther) {
   Link pair = link(kTinyBuffers);

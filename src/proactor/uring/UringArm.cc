@@ -50,23 +50,30 @@ void UringProactor::armInto(IoContext& context) noexcept {
   if (!isSocket) sqe.off = ~std::uint64_t{0};
 }
 
+// Never left to the kernel to wait for room: io_uring adds POLLRDHUP to the poll of a send, so that
+// of one to a peer that has half-closed is always ready, the send fails again, and after 128 rounds
+// it blocks in a worker thread. With as many slow readers as there may be workers no other goes on.
 void UringProactor::armSend(IoContext& context) noexcept {
+  if (context.has(kRoomWanted)) {
+    io_uring_sqe& sqe = nextSqe(context, IORING_OP_POLL_ADD);
+    sqe.poll32_events = POLLOUT;
+    if (context.has(kPollMulti)) sqe.len = IORING_POLL_ADD_MULTI;
+    return;
+  }
   SendBlock& send = static_cast<Block*>(context.state().block)->send;
-  iovec* slices = &send.slices[send.first];
-  const std::uint32_t count = send.count - send.first;
-  io_uring_sqe& sqe = nextSqe(context, count == 1 ? IORING_OP_SEND : IORING_OP_SENDMSG);
-  if (count == 1) {
-    sqe.addr = reinterpret_cast<std::uint64_t>(slices->iov_base);
-    sqe.len = static_cast<std::uint32_t>(slices->iov_len);
+  io_uring_sqe& sqe = nextSqe(context, send.count == 1 ? IORING_OP_SEND : IORING_OP_SENDMSG);
+  if (send.count == 1) {
+    sqe.addr = reinterpret_cast<std::uint64_t>(send.slices[0].iov_base);
+    sqe.len = static_cast<std::uint32_t>(send.slices[0].iov_len);
   } else {
     send.message = {};
-    send.message.msg_iov = slices;
-    send.message.msg_iovlen = count;
+    send.message.msg_iov = send.slices.data();
+    send.message.msg_iovlen = send.count;
     sqe.addr = reinterpret_cast<std::uint64_t>(&send.message);
     sqe.len = 1;
   }
-  // The kernel continues a short send itself; NOSIGNAL, because a SIGPIPE would end the process.
-  sqe.msg_flags = MSG_NOSIGNAL | MSG_WAITALL;
+  // NOSIGNAL, because a SIGPIPE would end the process.
+  sqe.msg_flags = MSG_NOSIGNAL | MSG_DONTWAIT;
 }
 
 void UringProactor::armPoll(IoContext& context) noexcept {

@@ -1,5 +1,8 @@
 // What the io_uring engine makes of a completion, by kind of operation.
+#include <poll.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <utility>
 
 #include "proactor/uring/UringProactor.h"
@@ -132,7 +135,12 @@ void UringProactor::leaveBulk(IoContext& context) noexcept {
   bulk_.takeBack(context);
 }
 
-void UringProactor::handleSend(IoContext& context, int result) {
+void UringProactor::handleSend(IoContext& context, const io_uring_cqe& cqe) {
+  if (context.has(kRoomWanted)) return handleRoom(context, cqe);
+  handleSent(context, cqe.res);
+}
+
+void UringProactor::handleSent(IoContext& context, int result) {
   SendBlock& send = static_cast<Block*>(context.state().block)->send;
   if (result > 0) {
     send.done += static_cast<std::size_t>(result);
@@ -144,17 +152,51 @@ void UringProactor::handleSend(IoContext& context, int result) {
     if (send.done != send.total) error = result < 0 ? -result : ECANCELED;
     return finish(context, {.error = error, .bytes = send.done});
   }
-  // Short, and nobody asked for an end: go on behind what was taken.
-  auto advance = static_cast<std::size_t>(std::max(result, 0));
-  while (advance > 0) {
-    iovec& slice = send.slices[send.first];
-    const std::size_t step = std::min(advance, slice.iov_len);
+  // Short, and nobody asked for an end: go on behind what was taken, when there is room.
+  send.skip(static_cast<std::size_t>(std::max(result, 0)));
+  context.set(kRoomWanted);
+  resume(context);
+}
+
+// Waits as handlePoll() does. What there is room for is sent at once: it is a lot, or it would have
+// been taken before.
+void UringProactor::handleRoom(IoContext& context, const io_uring_cqe& cqe) {
+  std::int16_t& isFound = context.state().error;
+  const bool goesOn = (cqe.flags & IORING_CQE_F_MORE) != 0;
+  if (cqe.res > 0 && (cqe.res & ~POLLRDHUP) != 0 && isFound == 0) {
+    isFound = 1;
+    if (goesOn) return queueCancel(context);
+  }
+  if (goesOn) return;
+  if (std::exchange(isFound, 0) == 0) {
+    if (isCancelled(context)) return handleSent(context, -ECANCELED);
+    if (cqe.res > 0) context.set(kPollMulti);
+    return resume(context);
+  }
+  context.clear(kRoomWanted);
+  handleSent(context, sendNow(context));
+}
+
+int UringProactor::sendNow(IoContext& context) noexcept {
+  SendBlock& send = static_cast<Block*>(context.state().block)->send;
+  send.message = {};
+  send.message.msg_iov = send.slices.data() + send.first;
+  send.message.msg_iovlen = send.count - send.first;
+  counters_.directSends.add();
+  const ssize_t sent =
+      ::sendmsg(context.state().socket, &send.message, MSG_DONTWAIT | MSG_NOSIGNAL);
+  return sent < 0 ? -errno : static_cast<int>(sent);
+}
+
+void UringProactor::SendBlock::skip(std::size_t bytes) noexcept {
+  while (bytes > 0) {
+    iovec& slice = slices[first];
+    const std::size_t step = std::min(bytes, slice.iov_len);
     slice.iov_base = static_cast<char*>(slice.iov_base) + step;
     slice.iov_len -= step;
-    advance -= step;
-    if (slice.iov_len == 0) ++send.first;
+    bytes -= step;
+    if (slice.iov_len == 0) ++first;
   }
-  resume(context);
 }
 
 // io_uring adds POLLRDHUP to every poll (IO_POLL_UNMASK), so a watch for a reset ends at once on a

@@ -58,6 +58,8 @@ class UringProactor final : public KernelProactor {
     std::uint32_t count;
     std::array<iovec, kSendSlicesMax> slices;
     msghdr message;
+
+    void skip(std::size_t bytes) noexcept;
   };
   union Block {
     SendBlock send;
@@ -70,6 +72,7 @@ class UringProactor final : public KernelProactor {
   static constexpr std::uint8_t kTakenUp = 0x20;     // armed before: re-arms poll first
   static constexpr std::uint8_t kPollFirst = 0x40;   // an accept that polls (O_NONBLOCK listener)
   static constexpr std::uint8_t kPollMulti = 0x80;   // a poll that waits for more than it is asked
+  static constexpr std::uint8_t kRoomWanted = 0x40;  // a send that polls
   static constexpr std::uint8_t kBulk = 0x40;        // a receive that holds a bulk buffer
   static constexpr std::uint8_t kBulkWanted = 0x80;  // … and one that ends in order to get one
 
@@ -112,7 +115,10 @@ class UringProactor final : public KernelProactor {
   void handleBulk(IoContext& context, int result);
   void watchForBulk(IoContext& context, std::size_t bytes) noexcept;
   void leaveBulk(IoContext& context) noexcept;
-  void handleSend(IoContext& context, int result);
+  void handleSend(IoContext& context, const io_uring_cqe& cqe);
+  void handleSent(IoContext& context, int result);
+  void handleRoom(IoContext& context, const io_uring_cqe& cqe);
+  int sendNow(IoContext& context) noexcept;
   void handlePoll(IoContext& context, const io_uring_cqe& cqe);
   void handleOnce(IoContext& context, int result);
   static void handleWake(IoContext& context, const IoResult& result);

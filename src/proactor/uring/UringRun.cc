@@ -147,7 +147,7 @@ void UringProactor::dispatchOne(const io_uring_cqe& cqe) {
   switch (context.kind()) {
     case IoKind::Accept: return handleAccept(context, cqe);
     case IoKind::Receive: return handleReceive(context, cqe);
-    case IoKind::Send: return handleSend(context, cqe.res);
+    case IoKind::Send: return handleSend(context, cqe);
     case IoKind::Poll: return handlePoll(context, cqe);
     default: return handleOnce(context, cqe.res);
   }
