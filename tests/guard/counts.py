@@ -13,6 +13,8 @@ TRIGGER = re.compile(r"desc: Trigger: Client Request: (.+) (\d+)$")
 CALL = re.compile(r"^(?:\d+ +)?(\w+)\((?:-1, \"(begin|end (.+) (\d+))\")?")
 # What the peers call, and how the guard's two threads wait for each other.
 GUARDS_CALLS = {"readv", "writev", "futex", "sched_yield"}
+# Comes with the time that passes, not with messages: pages that were not in use for half a second.
+TIMED_CALLS = {"madvise"}
 # A kernel that lacks the newer one is waited in with the older one.
 SAME_CALL = {"epoll_pwait2": "epoll_wait", "epoll_pwait": "epoll_wait"}
 
@@ -78,6 +80,6 @@ def read_strace(lines):
         elif mark:
             loads[load] = {call: {call: count / int(messages)} for call, count in counts.items()}
             counts = None
-        elif counts is not None and name not in GUARDS_CALLS:
+        elif counts is not None and name not in GUARDS_CALLS | TIMED_CALLS:
             counts[SAME_CALL.get(name, name)] += 1
     return loads

@@ -38,6 +38,7 @@ STRACE = """\
 12 io_uring_enter(4, 1, 1, 0) = 1
 13 futex(0x1, FUTEX_WAIT <unfinished ...>
 12 readv(7, "xx", 1) = 2
+12 madvise(0x1, 4096, MADV_DONTNEED) = 0
 12 socket(AF_INET <unfinished ...>
 12 <... socket resumed>) = 5
 13 <... futex resumed>) = 0
