@@ -90,8 +90,8 @@ TEST_P(SendConformanceTest, Send_oneAfterTheOther_arriveInOrder) {
   EXPECT_EQ(send.join().error, 0);
 }
 
-// A peer that has ended its own sending is, to a poll, always ready: a send that waits for room must
-// not take that for room, nor hold others up.
+// A peer that has ended its own sending is, to a poll, always ready: a send that waits for room
+// must not take that for room, nor hold others up.
 TEST_P(SendConformanceTest, Send_toOneOfManyThatHalfClosedAndDoNotRead_endsWhenThatOneReads) {
   constexpr std::size_t kPeers = 6;
   std::vector<Link> pairs;

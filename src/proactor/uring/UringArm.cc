@@ -19,11 +19,11 @@ void UringProactor::armAccept(IoContext& context) noexcept {
 }
 
 void UringProactor::armReceive(IoContext& context) noexcept {
-  if (context.has(kBulkWanted)) {
-    context.clear(kBulkWanted);
-    if (bulk_.give(context)) context.set(kBulk);
+  if (context.has(kBulkWanted)) beginBulk(context);
+  if (context.has(kBulk)) {
+    nextSqe(context, IORING_OP_POLL_ADD).poll32_events = POLLIN;
+    return;
   }
-  if (context.has(kBulk)) return armBulk(context);
   context.state().error = kNothingYet;
   io_uring_sqe& sqe = nextSqe(context, IORING_OP_RECV);
   sqe.ioprio = IORING_RECV_MULTISHOT;
@@ -31,13 +31,6 @@ void UringProactor::armReceive(IoContext& context) noexcept {
   sqe.flags = IOSQE_BUFFER_SELECT;
   sqe.buf_group = BufferRing::kGroup;
   context.set(kTakenUp);
-}
-
-void UringProactor::armBulk(IoContext& context) noexcept {
-  io_uring_sqe& sqe = nextSqe(context, IORING_OP_RECV);
-  if (!context.has(kDataWaits)) sqe.ioprio = IORING_RECVSEND_POLL_FIRST;
-  sqe.addr = reinterpret_cast<std::uint64_t>(BulkBuffers::placeOf(context).data);
-  sqe.len = bulk_.bufferSize();
 }
 
 void UringProactor::armInto(IoContext& context) noexcept {
@@ -48,32 +41,6 @@ void UringProactor::armInto(IoContext& context) noexcept {
   sqe.addr = reinterpret_cast<std::uint64_t>(buffer.iov_base);
   sqe.len = static_cast<std::uint32_t>(std::min<std::size_t>(buffer.iov_len, 1U << 30));
   if (!isSocket) sqe.off = ~std::uint64_t{0};
-}
-
-// Never left to the kernel to wait for room: io_uring adds POLLRDHUP to the poll of a send, so that
-// of one to a peer that has half-closed is always ready, the send fails again, and after 128 rounds
-// it blocks in a worker thread. With as many slow readers as there may be workers no other goes on.
-void UringProactor::armSend(IoContext& context) noexcept {
-  if (context.has(kRoomWanted)) {
-    io_uring_sqe& sqe = nextSqe(context, IORING_OP_POLL_ADD);
-    sqe.poll32_events = POLLOUT;
-    if (context.has(kPollMulti)) sqe.len = IORING_POLL_ADD_MULTI;
-    return;
-  }
-  SendBlock& send = static_cast<Block*>(context.state().block)->send;
-  io_uring_sqe& sqe = nextSqe(context, send.count == 1 ? IORING_OP_SEND : IORING_OP_SENDMSG);
-  if (send.count == 1) {
-    sqe.addr = reinterpret_cast<std::uint64_t>(send.slices[0].iov_base);
-    sqe.len = static_cast<std::uint32_t>(send.slices[0].iov_len);
-  } else {
-    send.message = {};
-    send.message.msg_iov = send.slices.data();
-    send.message.msg_iovlen = send.count;
-    sqe.addr = reinterpret_cast<std::uint64_t>(&send.message);
-    sqe.len = 1;
-  }
-  // NOSIGNAL, because a SIGPIPE would end the process.
-  sqe.msg_flags = MSG_NOSIGNAL | MSG_DONTWAIT;
 }
 
 void UringProactor::armPoll(IoContext& context) noexcept {

@@ -8,17 +8,6 @@
 #include "proactor/uring/UringProactor.h"
 
 namespace gyre {
-namespace {
-
-// A stream is bulk after so many full buffers in a row with more behind each, and calm after so
-// many small receives.
-constexpr std::int16_t kFullForBulk = 4;
-constexpr std::uint32_t kSmallForCalm = 8;
-
-bool isRetry(int error) noexcept { return error == EINTR || error == EAGAIN; }
-
-}  // namespace
-
 void UringProactor::handleAccept(IoContext& context, const io_uring_cqe& cqe) {
   if (context.has(kPollFirst)) {
     context.clear(kPollFirst);
@@ -95,108 +84,6 @@ void UringProactor::starve(IoContext& context) noexcept {
   const bool isSated = std::exchange(context.state().error, 0) != kNothingYet;
   context.set(kDataWaits);
   (isSated ? sated_ : starved_).push(context);
-}
-
-// The multishot is ended for it; what it had taken by then comes first, in order.
-void UringProactor::watchForBulk(IoContext& context, std::size_t bytes) noexcept {
-  std::int16_t& fullInARow = context.state().error;
-  fullInARow = std::max<std::int16_t>(fullInARow, 0);
-  if (bytes < buffers_.bufferSize() || !context.has(kDataWaits)) {
-    fullInARow = 0;
-    return;
-  }
-  if (++fullInARow < kFullForBulk) return;
-  fullInARow = 0;
-  if (!bulk_.hasFree() || context.has(kBulkWanted) || isCancelled(context)) return;
-  context.set(kBulkWanted);
-  if (context.has(IoContext::kArmed)) queueCancel(context);
-}
-
-void UringProactor::handleBulk(IoContext& context, int result) {
-  BulkBuffers::Place& place = BulkBuffers::placeOf(context);
-  if (result > 0) {
-    const auto bytes = static_cast<std::size_t>(result);
-    counters_.bytesReceived.add(bytes);
-    counters_.completed(IoKind::Receive).add();
-    place.isUsed = true;
-    context.complete({.more = true, .bytes = bytes, .data = place.data});
-    const bool isSmall = bytes < buffers_.bufferSize();
-    place.smallInARow = isSmall ? place.smallInARow + 1 : 0;
-    if (place.smallInARow >= kSmallForCalm) leaveBulk(context);
-    return resume(context);
-  }
-  // Cancelled by the sweep, or by the user: resume() tells which.
-  if (result == -ECANCELED) leaveBulk(context);
-  return handleReceiveEnd(context, -result);
-}
-
-void UringProactor::leaveBulk(IoContext& context) noexcept {
-  context.clear(kBulk);
-  bulk_.takeBack(context);
-}
-
-void UringProactor::handleSend(IoContext& context, const io_uring_cqe& cqe) {
-  if (context.has(kRoomWanted)) return handleRoom(context, cqe);
-  handleSent(context, cqe.res);
-}
-
-void UringProactor::handleSent(IoContext& context, int result) {
-  SendBlock& send = static_cast<Block*>(context.state().block)->send;
-  if (result > 0) {
-    send.done += static_cast<std::size_t>(result);
-    counters_.bytesSent.add(static_cast<std::size_t>(result));
-  }
-  const bool isRetriable = result > 0 || isRetry(-result) || result == -ECANCELED;
-  if (send.done == send.total || !isRetriable || isCancelled(context)) {
-    int error = 0;
-    if (send.done != send.total) error = result < 0 ? -result : ECANCELED;
-    return finish(context, {.error = error, .bytes = send.done});
-  }
-  // Short, and nobody asked for an end: go on behind what was taken, when there is room.
-  send.skip(static_cast<std::size_t>(std::max(result, 0)));
-  context.set(kRoomWanted);
-  resume(context);
-}
-
-// Waits as handlePoll() does. What there is room for is sent at once: it is a lot, or it would have
-// been taken before.
-void UringProactor::handleRoom(IoContext& context, const io_uring_cqe& cqe) {
-  std::int16_t& isFound = context.state().error;
-  const bool goesOn = (cqe.flags & IORING_CQE_F_MORE) != 0;
-  if (cqe.res > 0 && (cqe.res & ~POLLRDHUP) != 0 && isFound == 0) {
-    isFound = 1;
-    if (goesOn) return queueCancel(context);
-  }
-  if (goesOn) return;
-  if (std::exchange(isFound, 0) == 0) {
-    if (isCancelled(context)) return handleSent(context, -ECANCELED);
-    if (cqe.res > 0) context.set(kPollMulti);
-    return resume(context);
-  }
-  context.clear(kRoomWanted);
-  handleSent(context, sendNow(context));
-}
-
-int UringProactor::sendNow(IoContext& context) noexcept {
-  SendBlock& send = static_cast<Block*>(context.state().block)->send;
-  send.message = {};
-  send.message.msg_iov = send.slices.data() + send.first;
-  send.message.msg_iovlen = send.count - send.first;
-  counters_.directSends.add();
-  const ssize_t sent =
-      ::sendmsg(context.state().socket, &send.message, MSG_DONTWAIT | MSG_NOSIGNAL);
-  return sent < 0 ? -errno : static_cast<int>(sent);
-}
-
-void UringProactor::SendBlock::skip(std::size_t bytes) noexcept {
-  while (bytes > 0) {
-    iovec& slice = slices[first];
-    const std::size_t step = std::min(bytes, slice.iov_len);
-    slice.iov_base = static_cast<char*>(slice.iov_base) + step;
-    slice.iov_len -= step;
-    bytes -= step;
-    if (slice.iov_len == 0) ++first;
-  }
 }
 
 // io_uring adds POLLRDHUP to every poll (IO_POLL_UNMASK), so a watch for a reset ends at once on a

@@ -36,7 +36,6 @@ std::unique_ptr<Proactor> makeUringProactor(const ProactorOptions& options) {
 UringProactor::UringProactor(const ProactorOptions& options)
     : options_(options),
       features_(requireFeatures(options)),
-      bulk_(options.bulkBuffers, options.bulkBufferSize),
       ring_(openRing(options, features_)),
       wakeContext_(&UringProactor::handleWake),
       pausedAccepts_(*this) {
@@ -202,7 +201,6 @@ void UringProactor::finish(IoContext& context, IoResult result) {
   const IoKind kind = context.kind();
   const bool hasBlock = kind == IoKind::Send || kind == IoKind::Connect ||
                         kind == IoKind::ReceiveInto || kind == IoKind::Read;
-  if (kind == IoKind::Receive && context.has(kBulk)) leaveBulk(context);
   if (hasBlock && context.state().block != nullptr) {
     blocks_.release(static_cast<Block*>(context.state().block));
   }

@@ -10,6 +10,7 @@
 #include <sys/uio.h>
 
 #include <array>
+#include <cerrno>
 #include <memory>
 #include <string_view>
 #include <vector>
@@ -17,9 +18,9 @@
 #include "proactor/BlockList.h"
 #include "proactor/IoQueue.h"
 #include "proactor/KernelProactor.h"
+#include "proactor/MappedMemory.h"
 #include "proactor/PausedAccepts.h"
 #include "proactor/uring/BufferRing.h"
-#include "proactor/uring/BulkBuffers.h"
 #include "proactor/uring/Ring.h"
 #include "proactor/uring/UringFeatures.h"
 
@@ -73,8 +74,8 @@ class UringProactor final : public KernelProactor {
   static constexpr std::uint8_t kPollFirst = 0x40;   // an accept that polls (O_NONBLOCK listener)
   static constexpr std::uint8_t kPollMulti = 0x80;   // a poll that waits for more than it is asked
   static constexpr std::uint8_t kRoomWanted = 0x40;  // a send that polls
-  static constexpr std::uint8_t kBulk = 0x40;        // a receive that holds a bulk buffer
-  static constexpr std::uint8_t kBulkWanted = 0x80;  // … and one that ends in order to get one
+  static constexpr std::uint8_t kBulk = 0x40;        // a receive of a bulk stream: it polls
+  static constexpr std::uint8_t kBulkWanted = 0x80;  // … and one that ends in order to become one
 
   io_uring_sqe& nextSqe(IoContext& context, std::uint8_t opcode) noexcept;
   io_uring_sqe& nextSqe() noexcept;
@@ -88,7 +89,6 @@ class UringProactor final : public KernelProactor {
 
   void armAccept(IoContext& context) noexcept;
   void armReceive(IoContext& context) noexcept;
-  void armBulk(IoContext& context) noexcept;
   void armSend(IoContext& context) noexcept;
   void armInto(IoContext& context) noexcept;
   void armPoll(IoContext& context) noexcept;
@@ -112,18 +112,20 @@ class UringProactor final : public KernelProactor {
   void handleReceive(IoContext& context, const io_uring_cqe& cqe);
   void handleReceiveEnd(IoContext& context, int error);
   void starve(IoContext& context) noexcept;
-  void handleBulk(IoContext& context, int result);
   void watchForBulk(IoContext& context, std::size_t bytes) noexcept;
-  void leaveBulk(IoContext& context) noexcept;
+  void beginBulk(IoContext& context) noexcept;
+  void handleBulk(IoContext& context, int result);
+  int receiveNow(const IoContext& context) noexcept;
   void handleSend(IoContext& context, const io_uring_cqe& cqe);
   void handleSent(IoContext& context, int result);
   void handleRoom(IoContext& context, const io_uring_cqe& cqe);
   int sendNow(IoContext& context) noexcept;
   void handlePoll(IoContext& context, const io_uring_cqe& cqe);
   void handleOnce(IoContext& context, int result);
+  static bool isRetry(int error) noexcept { return error == EINTR || error == EAGAIN; }
   static void handleWake(IoContext& context, const IoResult& result);
 
-  // In `error` of an armed receive: full buffers in a row, or this.
+  // In `error` of an armed receive: full buffers in a row, small ones of a bulk stream, or this.
   static constexpr std::int16_t kNothingYet = -1;
   static constexpr std::size_t kBatch = 128;
   static constexpr std::chrono::milliseconds kTrimInterval{500};
@@ -131,8 +133,8 @@ class UringProactor final : public KernelProactor {
   const ProactorOptions options_;
   const UringFeatures features_;
   BlockList<Block> blocks_;
-  BufferRing buffers_;  // these two outlive the ring, which is declared after them
-  BulkBuffers bulk_;
+  BufferRing buffers_;  // outlives the ring, which is declared after it
+  MappedMemory bulkBuffer_;
   std::uint64_t wakeCount_ = 0;
   Ring ring_;
   IoContext wakeContext_;

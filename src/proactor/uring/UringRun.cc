@@ -25,11 +25,6 @@ bool UringProactor::prepare() {
   }
   resumeAccepts();
   const bool hasDelivered = deliverFailed();
-  if (bulk_.isHeld()) {
-    bulk_.sweep(now(), [this](IoContext& context) {
-      if (context.has(IoContext::kArmed)) queueCancel(context);
-    });
-  }
   if (wokenAt() >= trimDue_) trimBuffers();
   if (buffers_.isOpen()) buffers_.publish();
   resumeStarved();
@@ -87,7 +82,7 @@ bool UringProactor::mustNotWait() const noexcept {
 }
 
 void UringProactor::waitForCompletions(TimePoint deadline) {
-  deadline = std::min({deadline, pausedAccepts_.deadline(), bulk_.sweepDue(), trimDue_});
+  deadline = std::min({deadline, pausedAccepts_.deadline(), trimDue_});
   noteBusy();
   const bool sleeps = deadline != kNoWait && !mustNotWait() && beginSleep();
   int result = 0;
