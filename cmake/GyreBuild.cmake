@@ -69,6 +69,25 @@ function(gyre_describe_library target sources headers)
   endif()
 endfunction()
 
+# What a message passes through on each floor becomes one translation unit, so that the compiler may
+# look into all of it; the other sources, and every debug build, stay apart.
+function(gyre_join_hot_sources target)
+  if(NOT CMAKE_BUILD_TYPE MATCHES "^Rel" OR GYRE_SANITIZER)
+    return()
+  endif()
+  set(engine proactor/KernelProactor.cc proactor/uring/BufferRing.cc proactor/uring/Ring.cc
+             proactor/uring/UringArm.cc proactor/uring/UringBulk.cc
+             proactor/uring/UringCompletions.cc proactor/uring/UringProactor.cc
+             proactor/uring/UringRun.cc proactor/uring/UringSend.cc)
+  set(connection proactor/BlockPool.cc net/OutputQueue.cc net/ConnectionBudget.cc
+                 net/ConnectionInput.cc net/ConnectionOutput.cc net/TcpConnection.cc)
+  foreach(group engine connection)
+    list(TRANSFORM ${group} PREPEND "${PROJECT_SOURCE_DIR}/src/")
+    set_source_files_properties(${${group}} PROPERTIES UNITY_GROUP ${group})
+  endforeach()
+  set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_MODE GROUP)
+endfunction()
+
 # Every .cc of the folder becomes a program of its own, built into the folder of the same name.
 function(gyre_add_programs folder)
   file(GLOB programs CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/${folder}/*.cc")

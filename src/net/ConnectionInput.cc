@@ -129,10 +129,6 @@ void TcpConnection::limitInput() {
   loop()->markDirty(*this);
 }
 
-std::size_t TcpConnection::inputBytes() const noexcept {
-  return extras_ == nullptr ? 0 : extras_->unread.readableBytes();
-}
-
 void TcpConnection::handleEndOfStream() {
   set(kEndOfInput);
   if (state() != State::Connected) {

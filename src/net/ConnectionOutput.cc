@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "gyre/net/TcpConnection.h"
+#include "net/MemoryBudget.h"
 #include "net/OutputQueue.h"
 
 namespace gyre {
@@ -102,7 +103,7 @@ void TcpConnection::enqueue(Bytes&& bytes) noexcept {
   if (output_ == nullptr || !output_->append(std::forward<Bytes>(bytes))) {
     return requestAbort(CloseReason::OutOfMemory, ENOMEM);
   }
-  updateCharge();
+  chargeOutput();
   limitOutput(before);
   loop()->markDirty(*this);
 }
@@ -115,6 +116,11 @@ void TcpConnection::beginOutput() noexcept {
 void TcpConnection::dropOutput() noexcept { OutputQueue::destroy(std::exchange(output_, nullptr)); }
 
 template void TcpConnection::enqueue(std::string_view&& bytes) noexcept;
+
+// Small messages change nothing there.
+void TcpConnection::chargeOutput() noexcept {
+  if (MemoryBudget::unitsOf(output_->size() + inputBytes()) != charge_) updateCharge();
+}
 
 void TcpConnection::limitOutput(std::size_t before) noexcept {
   const ConnectionOptions& options = profile_->options;
@@ -171,7 +177,7 @@ void TcpConnection::handleSent(const IoResult& result) {
   }
   output_->consume(result.bytes);
   if (state() == State::Joining) return joinInFlight();
-  updateCharge();
+  chargeOutput();
   if (result.error != 0) return abort(CloseReason::Error, result.error);
   if (has(kOutputFull) && outputBytes() <= profile_->options.outputLimit / 2) {
     clear(kOutputFull);
@@ -190,7 +196,7 @@ void TcpConnection::tellWriteComplete() {
 
 void TcpConnection::outputEmptied() {
   dropOutput();
-  tellWriteComplete();
+  if (profile_->onWriteComplete) tellWriteComplete();
   if (state() != State::Connected || has(kFinWanted)) loop()->markDirty(*this);
 }
 

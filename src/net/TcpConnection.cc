@@ -152,6 +152,7 @@ const void* TcpConnection::group() const noexcept {
 
 // Runs once per iteration for a connection that asked for it: never inside a call of the user's.
 void TcpConnection::settle() {
+  if (isSteady()) return submitSend();
   if (state() >= State::Joining) return;
   if (has(kAbortWanted)) return abort(reason_, error_);
   if (extras_ != nullptr) extras_->retired.clear();

@@ -122,7 +122,9 @@ class GYRE_API TcpConnection final : public LoopResident,
   // Bytes that wait to be sent or are in flight.
   std::size_t outputBytes() const noexcept;
   // Bytes received that no message callback has retrieved.
-  std::size_t inputBytes() const noexcept;
+  std::size_t inputBytes() const noexcept {
+    return extras_ == nullptr ? 0 : extras_->unread.readableBytes();
+  }
   // False also once the connection is to be aborted.
   bool isReading() const noexcept { return has(kReading) && !has(kAbortWanted); }
   // As forceClose(), with CloseReason::Error and this errno value as error().
@@ -225,6 +227,12 @@ class GYRE_API TcpConnection final : public LoopResident,
   Extras& extras();
   Proactor& proactor() const noexcept { return loop()->proactor(); }
   void post(void (TcpConnection::*method)());
+  // It is received as the user wants, and nothing is to be told or ended.
+  bool isSteady() const noexcept {
+    return flags_ == (kReading | kEstablished) && state() == State::Connected &&
+           input_.isInFlight() && input_.kind() == IoKind::Receive &&
+           (extras_ == nullptr || extras_->retired.empty());
+  }
   // Calls what is the user's. False when it threw: that aborts the connection, and nothing else.
   template <typename Call>
   bool guarded(Call call) noexcept {
@@ -275,6 +283,7 @@ class GYRE_API TcpConnection final : public LoopResident,
   void handleSent(const IoResult& result);
   void outputEmptied();
   bool hasOutput() const noexcept { return output_ != nullptr; }
+  void chargeOutput() noexcept;
   void limitOutput(std::size_t before) noexcept;
   void tellHighWater();
 

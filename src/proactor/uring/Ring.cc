@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <atomic>
 #include <csignal>
-#include <cstring>
 
 namespace gyre {
 namespace {
@@ -115,16 +114,6 @@ void Ring::registerFd() noexcept {
   enterFd_ = static_cast<int>(update.offset);
   enterFlags_ |= IORING_ENTER_REGISTERED_RING;
 }
-
-io_uring_sqe* Ring::next() noexcept {
-  if (unsubmitted() > sqMask_) return nullptr;
-  io_uring_sqe* sqe = &sqes_[sqTail_ & sqMask_];
-  ++sqTail_;
-  std::memset(sqe, 0, sizeof *sqe);
-  return sqe;
-}
-
-std::uint32_t Ring::unsubmitted() const noexcept { return sqTail_ - loadAcquire(sqHeadShared_); }
 
 bool Ring::hasQueued() const noexcept { return unsubmitted() != 0; }
 

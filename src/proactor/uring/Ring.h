@@ -42,7 +42,12 @@ class Ring {
   }
 
   // A zeroed entry to fill, or null while the queue is full. It is submitted by the next enter.
-  io_uring_sqe* next() noexcept;
+  io_uring_sqe* next() noexcept {
+    if (unsubmitted() > sqMask_) return nullptr;
+    io_uring_sqe* sqe = &sqes_[sqTail_++ & sqMask_];
+    *sqe = io_uring_sqe{};
+    return sqe;
+  }
   // Submits what is queued and waits for `waitFor` completions or `timeout` (zero or less: does not
   // wait; max: for ever). 0 or -errno; the end of the time is no error. The kernel may take fewer
   // than are queued: the rest stays queued.
@@ -70,7 +75,10 @@ class Ring {
   void publish() noexcept;
   void applyFaults();
   std::size_t copyOut(std::span<io_uring_cqe> batch) noexcept;
-  std::uint32_t unsubmitted() const noexcept;
+  // Acquire: the kernel has read what is before its head.
+  std::uint32_t unsubmitted() const noexcept {
+    return sqTail_ - __atomic_load_n(sqHeadShared_, __ATOMIC_ACQUIRE);
+  }
   int enterWith(std::uint32_t waitFor, std::uint32_t flags, const void* argument,
                 std::size_t size) noexcept;
 
