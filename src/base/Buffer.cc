@@ -42,8 +42,6 @@ struct Buffer::Layout {
   std::size_t prependable;
 };
 
-Buffer::~Buffer() { std::free(storage_); }
-
 Buffer::Buffer(Buffer&& other) { *this = std::move(other); }
 
 Buffer& Buffer::operator=(Buffer&& other) {

@@ -1,7 +1,5 @@
 #include "gyre/loop/EventLoop.h"
 
-#include <time.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <exception>
@@ -10,6 +8,7 @@
 #include <system_error>
 #include <utility>
 
+#include "base/CycleCount.h"
 #include "base/LogFormat.h"
 #include "gyre/base/Check.h"
 #include "loop/ResidentRegistry.h"
@@ -42,12 +41,6 @@ class CurrentLoopScope {
  private:
   EventLoop* previous_;
 };
-
-TimePoint coarseNow() noexcept {
-  timespec time{};
-  ::clock_gettime(CLOCK_MONOTONIC_COARSE, &time);
-  return TimePoint(std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec));
-}
 
 TimePoint addSaturated(TimePoint time, Duration delay) noexcept {
   return delay > kForever - time ? kForever : time + delay;
@@ -157,7 +150,9 @@ void EventLoop::cancel(TimerId timer) {
 // --- Loop thread
 
 void EventLoop::loop() {
-  lastReturn_ = coarseNow();
+  assertInLoopThread();
+  lastReturn_ = cycleCount();
+  const CurrentLoopScope scope(this);
   while (!quit_.load(std::memory_order_acquire)) iterate(kForever);
   // What was posted before quit(): the rest of the batch at hand, and one more.
   finishFunctors();
@@ -166,14 +161,14 @@ void EventLoop::loop() {
 }
 
 void EventLoop::runOnce(TimePoint deadline) {
-  lastReturn_ = coarseNow();
+  assertInLoopThread();
+  lastReturn_ = cycleCount();
+  const CurrentLoopScope scope(this);
   iterate(deadline);
 }
 
 void EventLoop::iterate(TimePoint deadline) {
-  assertInLoopThread();
   GYRE_CHECK(!isDispatching_, "the loop was run from inside an I/O handler");
-  const CurrentLoopScope scope(this);
   proactor_->mutableCounters().iterations.add();
   runFunctors();
   runTimers();
@@ -190,7 +185,7 @@ void EventLoop::runFunctors() {
     nextFunctor_ = 0;
     functors_.clear();
     if (functors_.capacity() > kFunctorsKept) functors_ = std::vector<Functor>();
-    mailbox_->take(functors_);
+    if (!mailbox_->isEmpty()) mailbox_->take(functors_);
   }
   for (std::size_t left = kFunctorBudget; left > 0 && nextFunctor_ < functors_.size(); --left) {
     // Moved out: a functor may run the loop (the destructor of a server does).
@@ -238,7 +233,7 @@ void EventLoop::settleDirty() {
   }
   isDispatching_ = false;
   // Here, because a removed resident may have been dirty.
-  if (dirty_.empty()) residents_->collect();
+  if (dirty_.empty() && residents_->hasRemoved()) residents_->collect();
 }
 
 void EventLoop::trimBlocks() {
@@ -262,14 +257,22 @@ TimePoint EventLoop::waitDeadline(TimePoint deadline) const noexcept {
   return std::min({deadline, timers_->nextDue(), timeoutDue, trimDue_});
 }
 
-// By the clock of the kernel's last tick: it costs 5 ns. A callback has run since the loop woke, or
-// since the one before it returned.
+// A callback has run since the loop woke, or since the one before it returned.
 void EventLoop::noteReturn(const char* what, std::uint64_t number) noexcept {
-  if (slowLimit_ <= Duration::zero()) return;
-  const TimePoint returned = coarseNow();
-  const Duration took =
-      returned - std::max(std::exchange(lastReturn_, returned), proactor_->wokenAt());
-  if (took <= Duration::zero()) return;
+  const std::uint64_t count = cycleCount();
+  const std::uint64_t began = std::max(std::exchange(lastReturn_, count), proactor_->wokenCount());
+  const auto taken = static_cast<std::int64_t>(count - began);
+  if (taken < kFewCycles || slowLimit_ <= Duration::zero()) return;
+  const auto sinceWoken = static_cast<double>(count - proactor_->wokenCount());
+  const TimePoint returned = now();
+  const Duration span = returned - proactor_->wokenAt();
+  noteLong(Duration(static_cast<Duration::rep>(static_cast<double>(span.count()) *
+                                               static_cast<double>(taken) / sinceWoken)),
+           returned, what, number);
+}
+
+void EventLoop::noteLong(Duration took, TimePoint returned, const char* what,
+                         std::uint64_t number) noexcept {
   LoopCounters& counters = proactor_->mutableCounters();
   counters.longestCallback.raiseTo(static_cast<std::uint64_t>(took.count()));
   if (took < slowLimit_) return;
@@ -369,7 +372,7 @@ void EventLoop::drainResidents() {
 }
 
 void EventLoop::finishFunctors() {
-  lastReturn_ = coarseNow();
+  lastReturn_ = cycleCount();
   const CurrentLoopScope scope(this);
   do {
     runFunctors();

@@ -19,6 +19,7 @@ class ResidentRegistry {
   void add(std::shared_ptr<LoopResident> resident);
   // The resident stays alive until collect(): it may be running.
   void remove(LoopResident& resident);
+  bool hasRemoved() const noexcept { return residents_.size() > live_; }
   // Lets go of what was removed.
   void collect();
 

@@ -7,8 +7,10 @@
 #pragma once
 
 #include <atomic>
+#include <cstdint>
 #include <vector>
 
+#include "base/CycleCount.h"
 #include "gyre/base/UniqueFd.h"
 #include "gyre/proactor/Proactor.h"
 
@@ -44,8 +46,8 @@ class KernelProactor : public Proactor {
   // endSleep() a wake() writes the eventfd, once.
   bool beginSleep() noexcept;
   void endSleep() noexcept;
-  // The run is about to wait: books how long it has not.
-  void noteBusy() noexcept;
+  // The run is about to wait: how long it has not is booked when it wakes.
+  void noteBusy() noexcept { busyUntil_ = cycleCount(); }
   int wakeFd() const noexcept { return wakeFd_.get(); }
 
   // Books an operation on its socket. False when the table cannot grow: ENOMEM.
@@ -63,9 +65,12 @@ class KernelProactor : public Proactor {
  private:
   enum class Wake : std::uint8_t { Running, Sleeping, Woken };
 
+  void bookBusy(Duration span, std::uint64_t countBefore) noexcept;
+
   UniqueFd wakeFd_;
   std::atomic<Wake> wake_{Wake::Running};
   bool slept_ = false;                // from beginSleep() to endSleep()
+  std::uint64_t busyUntil_ = 0;       // by cycleCount()
   std::vector<SocketState> sockets_;  // by descriptor
 };
 

@@ -19,6 +19,7 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <cstring>
 #include <span>
 #include <string>
@@ -39,7 +40,9 @@ class GYRE_API Buffer {
   // The destination owns its bytes, the source is empty.
   Buffer(Buffer&& other);
   Buffer& operator=(Buffer&& other);
-  ~Buffer();
+  ~Buffer() {
+    if (storage_ != nullptr) std::free(storage_);
+  }
   void swap(Buffer& other);
 
   // The bytes must stay valid and unchanged as long as the result is borrowed.

@@ -129,6 +129,7 @@ class GYRE_API EventLoop {
   void trimBlocks();
   void invoke(Functor& functor, const char* what) noexcept;
   void noteReturn(const char* what, std::uint64_t number) noexcept;
+  void noteLong(Duration took, TimePoint returned, const char* what, std::uint64_t number) noexcept;
   TimePoint waitDeadline(TimePoint deadline) const noexcept;
   void drainResidents();
   void finishFunctors();
@@ -149,7 +150,7 @@ class GYRE_API EventLoop {
   std::size_t settling_ = 0;  // of them, in the round that runs
   TimePoint trimDue_ = kForever;
   Duration slowLimit_ = std::chrono::milliseconds(500);
-  TimePoint lastReturn_{};  // of a callback, by the coarse clock
+  std::uint64_t lastReturn_ = 0;  // of a callback, by the processor's counter
   TimePoint slowReportDue_{};
   std::atomic<std::uint64_t> lastTimer_{0};
   std::atomic<bool> quit_{false};

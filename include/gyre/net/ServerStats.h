@@ -31,7 +31,7 @@ struct LoopStats {
   std::uint64_t overflows = 0;        // of the completion queue
   std::uint64_t callbackFailures = 0;
   std::uint64_t slowCallbacks = 0;              // longer than EventLoop::setSlowCallbackLimit
-  std::chrono::nanoseconds longestCallback{0};  // to 4 ms; shorter ones count as 0
+  std::chrono::nanoseconds longestCallback{0};  // those below a millisecond may count as 0
   // How long an event waits at worst: the longest time between two looks at the kernel.
   std::chrono::nanoseconds lagMax{0};
   std::chrono::nanoseconds busy{0};  // in all, not waiting

@@ -53,9 +53,9 @@ struct alignas(64) LoopCounters {
   Counter connections;       // opened
   Counter disconnections;    // closed
   Counter slowCallbacks;     // longer than the loop's limit
-  Counter longestCallback;   // ns, to 4 ms
+  Counter longestCallback;   // ns; those below a millisecond need not be noted
   Counter lagMax;            // ns: the longest time between two looks at the kernel
-  Counter busy;              // ns in all, not waiting
+  Counter busy;              // ns in all, not waiting; booked with the next wake-up
 
   Counter& completed(IoKind kind) noexcept { return completions[static_cast<std::size_t>(kind)]; }
   const Counter& completed(IoKind kind) const noexcept {

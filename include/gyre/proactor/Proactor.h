@@ -124,6 +124,8 @@ class GYRE_API Proactor {
   virtual TimePoint now() const noexcept = 0;
   // When the latest run() came back from its wait. Costs nothing.
   TimePoint wokenAt() const noexcept { return wokenAt_; }
+  // The processor's counter then; 0 where time is not real.
+  std::uint64_t wokenCount() const noexcept { return wokenCount_; }
   // All that had come by then has been dispatched: that of the latest run() which left nothing
   // behind for want of buffers or of time, or of the latest when a hundred have.
   TimePoint caughtUpAt() const noexcept { return caughtUpAt_; }
@@ -162,6 +164,7 @@ class GYRE_API Proactor {
   LoopCounters counters_;
   std::size_t operationsInFlight_ = 0;
   TimePoint wokenAt_{};  // written by each engine after each wait
+  std::uint64_t wokenCount_ = 0;
 
  private:
   TimePoint caughtUpAt_{};

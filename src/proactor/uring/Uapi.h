@@ -12,6 +12,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "proactor/RawCall.h"
+
 namespace gyre::uapi {
 
 inline constexpr std::uint32_t kSetupNoSqArray = 1U << 16;   // 6.6
@@ -27,8 +29,8 @@ inline int setup(std::uint32_t entries, io_uring_params& params) noexcept {
 
 inline int enter(int fd, std::uint32_t submit, std::uint32_t waitFor, std::uint32_t flags,
                  const void* argument, std::size_t size) noexcept {
-  const long result = ::syscall(__NR_io_uring_enter, fd, submit, waitFor, flags, argument, size);
-  return result < 0 ? -errno : static_cast<int>(result);
+  return static_cast<int>(rawCall(__NR_io_uring_enter, fd, submit, waitFor, flags,
+                                  reinterpret_cast<long>(argument), static_cast<long>(size)));
 }
 
 inline int registerWith(int fd, std::uint32_t opcode, void* argument,
