@@ -1,5 +1,6 @@
-// RawCall: a system call without the C library's wrapper, whose code and errno are two more places
-// that are cold after each sleep.
+// RawCall: a system call without the C library's wrapper.
+//
+// Its code and errno are two more places that are cold after each sleep of a loop.
 #pragma once
 
 #if !defined(__x86_64__)
@@ -10,7 +11,7 @@
 
 namespace gyre {
 
-// Returns what the kernel returns: a failure as -errno. errno is left alone or not.
+// Returns what the kernel returns: a failure as -errno. errno means nothing afterwards.
 inline long rawCall(long number, long a, long b, long c, long d, long e, long f) noexcept {
 #if defined(__x86_64__)
   long result = number;
