@@ -57,12 +57,13 @@ bool addOrClose(Arrivals& arrivals, const typename Arrivals::value_type& arrival
 
 void TcpServer::acceptHere(SocketHandle socket, const InetAddress* local) {
   const Arrival arrival{socket, ++lastId_, local};
-  switch (askGuarded(*admission_, loop_->proactor(), socket, arrival.id)) {
-    case Admission::Answer::Refuse: return loop_->proactor().close(socket);
-    case Admission::Answer::Enter: place(arrival); break;
-    case Admission::Answer::Wait:
-      addOrClose(waiting_, arrival, loop_->proactor(), *profile_->group);
-      break;
+  const Admission::Answer answer = askGuarded(*admission_, loop_->proactor(), socket, arrival.id);
+  if (answer == Admission::Answer::Refuse) return loop_->proactor().close(socket);
+  // Where there is room but others wait for it, makeRoom() is on its way: they come first.
+  if (answer == Admission::Answer::Enter && waiting_.empty()) {
+    place(arrival);
+  } else {
+    addOrClose(waiting_, arrival, loop_->proactor(), *profile_->group);
   }
   if (admission_->isFull()) pauseAccepting();
 }
