@@ -70,13 +70,15 @@ void UringProactor::handleRoom(IoContext& context, const io_uring_cqe& cqe) {
     if (goesOn) return queueCancel(context);
   }
   if (goesOn) return;
-  if (std::exchange(isFound, 0) == 0) {
-    if (isCancelled(context)) return handleSent(context, -ECANCELED);
-    if (cqe.res > 0) context.set(kPollMulti);
-    return resume(context);
+  const bool hasRoom = std::exchange(isFound, 0) != 0;
+  if (isCancelled(context)) return handleSent(context, -ECANCELED);
+  if (hasRoom) {
+    context.clear(kRoomWanted);
+    return handleSent(context, sendNow(context));
   }
-  context.clear(kRoomWanted);
-  handleSent(context, sendNow(context));
+  if (cqe.res < 0) return handleSent(context, cqe.res);
+  context.set(kPollMulti);
+  resume(context);
 }
 
 int UringProactor::sendNow(IoContext& context) noexcept {
