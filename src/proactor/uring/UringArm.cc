@@ -44,8 +44,12 @@ void UringProactor::armInto(IoContext& context) noexcept {
 }
 
 void UringProactor::armPoll(IoContext& context) noexcept {
+  queuePoll(context, context.state().events);
+}
+
+void UringProactor::queuePoll(IoContext& context, std::uint32_t events) noexcept {
   io_uring_sqe& sqe = nextSqe(context, IORING_OP_POLL_ADD);
-  sqe.poll32_events = context.state().events;
+  sqe.poll32_events = events;
   if (context.has(kPollMulti)) sqe.len = IORING_POLL_ADD_MULTI;
 }
 

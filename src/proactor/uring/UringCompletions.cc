@@ -89,14 +89,20 @@ void UringProactor::starve(IoContext& context) noexcept {
 // io_uring adds POLLRDHUP to every poll (IO_POLL_UNMASK), so a watch for a reset ends at once on a
 // socket whose peer has half-closed. Then it waits as a multishot, which stays armed over events
 // that nobody asked for, and is cancelled by the first that somebody did.
+bool UringProactor::pollGoesOn(IoContext& context, const io_uring_cqe& cqe,
+                               std::uint32_t events) noexcept {
+  std::int16_t& found = context.state().error;
+  const bool goesOn = (cqe.flags & IORING_CQE_F_MORE) != 0;
+  if (cqe.res > 0 && found == 0) {
+    found = static_cast<std::int16_t>(cqe.res & static_cast<int>(events));
+    if (goesOn && found != 0) queueCancel(context);
+  }
+  return goesOn;
+}
+
 void UringProactor::handlePoll(IoContext& context, const io_uring_cqe& cqe) {
   IoContext::State& state = context.state();
-  const bool goesOn = context.has(IoContext::kArmed) && (cqe.flags & IORING_CQE_F_MORE) != 0;
-  if (cqe.res > 0 && state.error == 0) {
-    state.error = static_cast<std::int16_t>(cqe.res & static_cast<int>(state.events));
-    if (goesOn && state.error != 0) return queueCancel(context);
-  }
-  if (goesOn) return;
+  if (pollGoesOn(context, cqe, state.events)) return;
   if (state.error != 0) {
     return finish(context, {.events = static_cast<std::uint32_t>(state.error)});
   }

@@ -92,6 +92,7 @@ class UringProactor final : public KernelProactor {
   void armSend(IoContext& context) noexcept;
   void armInto(IoContext& context) noexcept;
   void armPoll(IoContext& context) noexcept;
+  void queuePoll(IoContext& context, std::uint32_t events) noexcept;
   void armWake() noexcept;
   // Takes an operation up again that the kernel ended; after a cancel it ends instead.
   void resume(IoContext& context);
@@ -121,6 +122,8 @@ class UringProactor final : public KernelProactor {
   void handleRoom(IoContext& context, const io_uring_cqe& cqe);
   int sendNow(IoContext& context) noexcept;
   void handlePoll(IoContext& context, const io_uring_cqe& cqe);
+  // Notes in `error` which of `events` have come. True while it does not end with this completion.
+  bool pollGoesOn(IoContext& context, const io_uring_cqe& cqe, std::uint32_t events) noexcept;
   void handleOnce(IoContext& context, int result);
   static bool isRetry(int error) noexcept { return error == EINTR || error == EAGAIN; }
   static void handleWake(IoContext& context, const IoResult& result);

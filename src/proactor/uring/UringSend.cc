@@ -15,12 +15,7 @@
 namespace gyre {
 
 void UringProactor::armSend(IoContext& context) noexcept {
-  if (context.has(kRoomWanted)) {
-    io_uring_sqe& sqe = nextSqe(context, IORING_OP_POLL_ADD);
-    sqe.poll32_events = POLLOUT;
-    if (context.has(kPollMulti)) sqe.len = IORING_POLL_ADD_MULTI;
-    return;
-  }
+  if (context.has(kRoomWanted)) return queuePoll(context, POLLOUT);
   SendBlock& send = static_cast<Block*>(context.state().block)->send;
   io_uring_sqe& sqe = nextSqe(context, send.count == 1 ? IORING_OP_SEND : IORING_OP_SENDMSG);
   if (send.count == 1) {
@@ -60,17 +55,11 @@ void UringProactor::handleSent(IoContext& context, int result) {
   resume(context);
 }
 
-// Waits as handlePoll() does. What there is room for is sent at once: it is a lot, or it would have
+// What there is room for is sent at once: it is a lot, or it would have
 // been taken before.
 void UringProactor::handleRoom(IoContext& context, const io_uring_cqe& cqe) {
-  std::int16_t& isFound = context.state().error;
-  const bool goesOn = (cqe.flags & IORING_CQE_F_MORE) != 0;
-  if (cqe.res > 0 && (cqe.res & ~POLLRDHUP) != 0 && isFound == 0) {
-    isFound = 1;
-    if (goesOn) return queueCancel(context);
-  }
-  if (goesOn) return;
-  const bool hasRoom = std::exchange(isFound, 0) != 0;
+  if (pollGoesOn(context, cqe, POLLOUT | POLLERR | POLLHUP | POLLNVAL)) return;
+  const bool hasRoom = std::exchange(context.state().error, 0) != 0;
   if (isCancelled(context)) return handleSent(context, -ECANCELED);
   if (hasRoom) {
     context.clear(kRoomWanted);
