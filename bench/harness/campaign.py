@@ -11,7 +11,7 @@ from harness.measure import Contender, measure_memory, system_calls_per_message
 MEMORY_ROUNDS = 2
 # What a process happens to get from the kernel (where its pages lie) lasts as long as it does: it
 # must not last for all rounds.
-ROUNDS_PER_START = 16
+ROUNDS_PER_START = 4
 
 
 @dataclass

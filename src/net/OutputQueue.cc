@@ -9,17 +9,22 @@
 
 namespace gyre {
 
-// A block slice begins its own block; the other two lie in small blocks.
+// A block slice begins its own block; the others lie in small blocks.
 struct OutputQueue::StringSlice : Slice {
   std::string bytes;
 };
 struct OutputQueue::SharedSlice : Slice {
   std::shared_ptr<const std::string> bytes;
 };
+struct OutputQueue::LentSlice : Slice {
+  Proactor& lender;
+  const char* begin;  // `data` may come to lie in another buffer
+};
 
 OutputQueue* OutputQueue::make(BlockPool& pool) noexcept {
   static_assert(sizeof(OutputQueue) <= BlockPool::kSmallSize);
   static_assert(sizeof(StringSlice) <= BlockPool::kSmallSize);
+  static_assert(sizeof(LentSlice) <= sizeof(StringSlice));
   void* memory = pool.acquireSmall();
   return memory == nullptr ? nullptr : new (memory) OutputQueue(pool);
 }
@@ -65,6 +70,37 @@ bool OutputQueue::append(std::shared_ptr<const std::string> bytes) noexcept {
   slice->data = slice->bytes->data();
   slice->size = slice->bytes->size();
   push(slice);
+  return true;
+}
+
+bool OutputQueue::appendLent(std::string_view bytes, Proactor& lender) noexcept {
+  if (!lender.keepLent(bytes)) return false;
+  void* memory = pool_.acquireSmall();
+  if (memory == nullptr) {
+    lender.returnLent(bytes.data());
+    return false;
+  }
+  push(new (memory)
+           LentSlice{{nullptr, bytes.data(), bytes.size(), Kind::Lent}, lender, bytes.data()});
+  return true;
+}
+
+// Each becomes a string where it lies, so that the list stays as it is.
+bool OutputQueue::ownLent() noexcept {
+  for (Slice* slice = head_; slice != nullptr; slice = slice->next) {
+    if (slice->kind != Kind::Lent) continue;
+    const LentSlice lent = *static_cast<LentSlice*>(slice);
+    std::string bytes;
+    try {
+      bytes.assign(lent.data, lent.size);
+    } catch (const std::bad_alloc&) {
+      return false;
+    }
+    lent.lender.returnLent(lent.begin);
+    auto* own =
+        new (slice) StringSlice{{lent.next, nullptr, lent.size, Kind::String}, std::move(bytes)};
+    own->data = own->bytes.data();
+  }
   return true;
 }
 
@@ -117,6 +153,11 @@ void OutputQueue::release(Slice* slice) noexcept {
     case Kind::Block: return pool_.release(reinterpret_cast<char*>(slice));
     case Kind::String: static_cast<StringSlice*>(slice)->~StringSlice(); break;
     case Kind::Shared: static_cast<SharedSlice*>(slice)->~SharedSlice(); break;
+    case Kind::Lent: {
+      const auto* lent = static_cast<LentSlice*>(slice);
+      lent->lender.returnLent(lent->begin);
+      break;
+    }
   }
   pool_.releaseSmall(slice);
 }

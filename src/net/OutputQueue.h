@@ -1,7 +1,8 @@
 // OutputQueue: the bytes a connection still has to send, as a list of slices.
 //
 // Small writes are gathered into blocks of the loop's pool; large strings and shared buffers are
-// kept as they are. Bytes do not move from append() until consume(), so the kernel may hold them.
+// kept as they are, and so may be what a receive lends. Bytes do not move from append() until
+// consume(), so the kernel may hold them.
 //
 // Thread  The connection's loop.
 // Owns    Its slices: blocks of the pool, strings, references. It lives in a small block itself.
@@ -32,6 +33,11 @@ class OutputQueue {
   bool append(std::string_view bytes) noexcept;
   bool append(std::string&& bytes) noexcept;
   bool append(std::shared_ptr<const std::string> bytes) noexcept;
+  // Keeps bytes that a receive lends instead of copying them, until they are sent or ownLent() is
+  // called. False when they are not lent, or memory is out: then nothing was appended.
+  bool appendLent(std::string_view bytes, Proactor& lender) noexcept;
+  // Copies what is still lent, and gives it back. False when memory is out.
+  bool ownLent() noexcept;
 
   std::size_t size() const noexcept { return size_; }
   // When the kernel last took some of it, or when it was begun.
@@ -45,7 +51,7 @@ class OutputQueue {
   void consume(std::size_t bytes) noexcept;
 
  private:
-  enum class Kind : std::uint8_t { Block, String, Shared };
+  enum class Kind : std::uint8_t { Block, String, Shared, Lent };
   struct Slice {
     Slice* next;
     const char* data;
@@ -54,6 +60,7 @@ class OutputQueue {
   };
   struct StringSlice;
   struct SharedSlice;
+  struct LentSlice;
 
   explicit OutputQueue(BlockPool& pool) noexcept : pool_(pool) {}
   ~OutputQueue();

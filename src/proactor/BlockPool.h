@@ -40,7 +40,7 @@ class BlockPool {
   static constexpr std::size_t kChunkBlocks = 64;
   static constexpr std::size_t kKeep = 4;  // 64 KiB stay hot
 
-  struct alignas(std::max_align_t) Small {
+  struct alignas(kSmallSize) Small {
     std::byte bytes[kSmallSize];
   };
 

@@ -1,5 +1,6 @@
 #include "sim/SimLender.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "gyre/base/Check.h"
@@ -32,7 +33,7 @@ SimLender::SimLender(std::size_t buffers, std::size_t bufferSize) : bufferSize_(
   GYRE_CHECK(buffers > 0 && bufferSize > 0, "an engine receives into at least one byte");
   for (std::size_t i = 0; i < buffers; ++i) {
     buffers_.push_back(std::make_unique<char[]>(bufferSize));
-    takeBack(buffers_.back().get());
+    makeIdle(buffers_.back().get());
   }
 }
 
@@ -45,10 +46,34 @@ char* SimLender::lend(std::size_t size) {
   char* buffer = idle_.front();
   idle_.pop_front();
   ASAN_UNPOISON_MEMORY_REGION(buffer, size);
+  loans_.push_back({buffer, 0});
   return buffer;
 }
 
-void SimLender::takeBack(char* buffer) noexcept {
+bool SimLender::isLent(const char* byte) const noexcept {
+  return std::any_of(loans_.begin(), loans_.end(), [this, byte](const Loan& loan) {
+    return byte >= loan.buffer && byte < loan.buffer + bufferSize_;
+  });
+}
+
+void SimLender::keep(const char* byte) { ++loanOf(byte)->keeps; }
+
+void SimLender::takeBack(const char* byte) {
+  const auto loan = loanOf(byte);
+  if (loan->keeps-- > 0) return;
+  makeIdle(loan->buffer);
+  loans_.erase(loan);
+}
+
+std::vector<SimLender::Loan>::iterator SimLender::loanOf(const char* byte) {
+  const auto loan = std::find_if(loans_.begin(), loans_.end(), [this, byte](const Loan& each) {
+    return byte >= each.buffer && byte < each.buffer + bufferSize_;
+  });
+  GYRE_CHECK(loan != loans_.end(), "bytes of a receive were returned that are not lent");
+  return loan;
+}
+
+void SimLender::makeIdle(char* buffer) noexcept {
   ASAN_UNPOISON_MEMORY_REGION(buffer, bufferSize_);
   std::memset(buffer, kGarbage, bufferSize_);
   ASAN_POISON_MEMORY_REGION(buffer, bufferSize_);

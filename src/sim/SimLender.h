@@ -26,12 +26,26 @@ class SimLender {
   // A buffer of exactly that many bytes: no byte behind them may be touched.
   // REQUIRES: available() > 0, size <= bufferSize().
   char* lend(std::size_t size);
-  void takeBack(char* buffer) noexcept;
+  // True while the byte lies in a buffer that is lent.
+  bool isLent(const char* byte) const noexcept;
+  // One takeBack() more is needed from now on. REQUIRES: isLent(byte).
+  void keep(const char* byte);
+  // Takes the buffer of the byte back, or undoes one keep(). REQUIRES: isLent(byte).
+  void takeBack(const char* byte);
 
  private:
+  struct Loan {
+    char* buffer;
+    int keeps;
+  };
+
+  std::vector<Loan>::iterator loanOf(const char* byte);
+  void makeIdle(char* buffer) noexcept;
+
   const std::size_t bufferSize_;
   std::vector<std::unique_ptr<char[]>> buffers_;
   std::deque<char*> idle_;
+  std::vector<Loan> loans_;
 };
 
 }  // namespace gyre

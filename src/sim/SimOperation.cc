@@ -35,6 +35,12 @@ void SimOutput::writeTo(SimLink& link, SimSide side, std::size_t n) {
   }
 }
 
+bool SimOutput::restIsOf(const SimLender& lender) const noexcept {
+  const auto left = std::span(slices_).subspan(slice_);
+  return std::any_of(left.begin(), left.end(),
+                     [&lender](const IoSlice& slice) { return lender.isLent(slice.data); });
+}
+
 void SimOutput::checkUnchanged() const {
   const char* expected = snapshot_.data();
   for (const IoSlice& slice : slices_) {

@@ -13,6 +13,7 @@
 
 #include "gyre/base/Check.h"
 #include "gyre/proactor/Proactor.h"
+#include "sim/SimLender.h"
 #include "sim/SimTcp.h"
 
 namespace gyre {
@@ -28,6 +29,8 @@ class SimOutput {
   std::size_t done() const noexcept { return done_; }
   // Sends the next n bytes, read from the caller's memory.
   void writeTo(SimLink& link, SimSide side, std::size_t n);
+  // Whether some of what is left lies in a receive buffer, which must not wait with it.
+  bool restIsOf(const SimLender& lender) const noexcept;
   // The caller's bytes are what they were when the send was started (CHECKed).
   void checkUnchanged() const;
 

@@ -198,8 +198,10 @@ void SimProactor::deliver(const SimCompletion& completion) {
                .error = result.error});
   if (result.data != nullptr) world_.trace().fold(simHash(0, {result.data, result.bytes}));
   if (!result.more) release(operation);
+  lent_ = {completion.lent, completion.lent != nullptr ? result.bytes : 0};
   context.complete(result);
   if (completion.lent != nullptr) kernel_.lender().takeBack(completion.lent);
+  lent_ = {};
 }
 
 void SimProactor::countBytes(IoKind kind, const IoResult& result) {
@@ -282,6 +284,20 @@ InetAddress SimProactor::peerAddress(SocketHandle handle) const noexcept {
   const bool isKnown =
       socket.link && socket.link->isConnected(socket.side) && !socket.link->isReset(socket.side);
   return isKnown ? socket.link->address(peerOf(socket.side)) : InetAddress();
+}
+
+bool SimProactor::keepLent(std::string_view bytes) noexcept {
+  checkThread();
+  const char* end = lent_.data() + lent_.size();
+  if (bytes.data() < lent_.data() || bytes.data() >= end) return false;
+  GYRE_CHECK(bytes.data() + bytes.size() <= end, "keepLent: bytes of one receive");
+  kernel_.lender().keep(bytes.data());
+  return true;
+}
+
+void SimProactor::returnLent(const char* byte) noexcept {
+  checkThread();
+  kernel_.lender().takeBack(byte);
 }
 
 IoResult SimProactor::trySend(SocketHandle handle, std::string_view bytes) noexcept {

@@ -51,6 +51,8 @@ class SimProactor final : public Proactor, public SimEngine {
   int setOption(SocketHandle socket, SocketOption option, int value) noexcept override;
   InetAddress localAddress(SocketHandle socket) const noexcept override;
   InetAddress peerAddress(SocketHandle socket) const noexcept override;
+  bool keepLent(std::string_view bytes) noexcept override;
+  void returnLent(const char* byte) noexcept override;
   IoResult trySend(SocketHandle socket, std::string_view bytes) noexcept override;
   int shutdownWrite(SocketHandle socket) noexcept override;
   int shutdownBoth(SocketHandle socket) noexcept override;
@@ -86,6 +88,7 @@ class SimProactor final : public Proactor, public SimEngine {
   std::deque<SimOperation> operations_;
   std::vector<SimOperation*> idle_;  // of operations_, to be used again
   std::vector<Request> requests_;
+  std::string_view lent_;         // what the receive that is being told lends
   TimePoint deadline_ = kNoWait;  // of the last run
   std::atomic<bool> woken_{false};
   bool runsAgain_ = false;  // the last run delivered something or was woken: that may want another

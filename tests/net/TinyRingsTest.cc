@@ -33,6 +33,33 @@ TEST_F(TinyRingsTest, ThousandConnections_areExact_withTwoStarvedReceivesPerMess
   EXPECT_EQ(counters.bytesSent.get(), 1000 * 1000 * kRounds);
 }
 
+// An echo of that size goes out of the buffer it came in, of which there are two.
+TEST_F(TinyRingsTest, EchoesThatFindNoRoom_holdNoReceiveBuffer_andLoseNothing) {
+  constexpr std::size_t kPiece = 7000;
+  start();
+  const LoopCounters& counters = loop().counters();
+  std::vector<Peer> peers;
+  std::vector<std::string> owed(3);
+  std::uint64_t sent = 0;
+  for (std::string& each : owed) {
+    peers.push_back(connect(4096));
+    // Until half a dozen of its pieces wait for it to read.
+    for (const std::uint64_t stuck = sent - counters.bytesSent.get();
+         sent - counters.bytesSent.get() < stuck + 6 * kPiece;) {
+      const std::string piece = patternBytes(kPiece, each.size());
+      ASSERT_TRUE(peers.back().send(piece));
+      each += piece;
+      sent += kPiece;
+      ASSERT_TRUE(runUntil([&] { return counters.bytesReceived.get() == sent; }));
+      runOnce();
+    }
+  }
+  EXPECT_TRUE(echoes());
+  for (std::size_t i = 0; i < peers.size(); ++i) {
+    EXPECT_TRUE(peers[i].receive(owed[i].size()) == owed[i]) << "peer " << i;
+  }
+}
+
 TEST_F(TinyRingsTest, ThousandConnections_closingAtOnce_leaveNothing) {
   start();
   for (int i = 0; i < 3; ++i) {

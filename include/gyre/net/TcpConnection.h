@@ -275,6 +275,7 @@ class GYRE_API TcpConnection final : public LoopResident,
   void tellWriteComplete();
   template <typename Bytes>
   void enqueue(Bytes&& bytes) noexcept;
+  bool appendLent(std::string_view bytes) noexcept;
   void beginOutput() noexcept;
   void dropOutput() noexcept;
   void submitSend();

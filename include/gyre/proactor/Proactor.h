@@ -88,13 +88,15 @@ class GYRE_API Proactor {
   // A stream: one completion per connection, `socket` = the new handle. It may be used with another
   // Proactor of the same engine. Ends only by cancel or when the listener is no listener.
   virtual void accept(IoContext& context, SocketHandle listener) = 0;
-  // A stream: each completion lends bytes until the handler returns. Ends with error 0 (end of
-  // stream) or an errno value. REQUIRES: no other receive is in flight on the socket.
+  // A stream: each completion lends bytes until the handler returns, or keepLent() is undone. Ends
+  // with error 0 (end of stream) or an errno value. REQUIRES: no other receive is in flight on the
+  // socket.
   virtual void receive(IoContext& context, SocketHandle socket) = 0;
   // One completion: bytes > 0, or 0 for end of stream, or an error.
   virtual void receiveInto(IoContext& context, SocketHandle socket, std::span<char> into) = 0;
   // One completion, with the bytes done and, when not all, the error. Short sends are continued
-  // inside, except after a cancel. The slices are copied, what they point to is not.
+  // inside, except after a cancel, and where kept bytes are left: such a send ends with EAGAIN. The
+  // slices are copied, what they point to is not.
   // REQUIRES: 1..kSendSlicesMax slices, not empty, of at most kSendBytesMax bytes together; no
   // other send is in flight on the socket.
   virtual void send(IoContext& context, SocketHandle socket, std::span<const IoSlice> slices) = 0;
@@ -142,6 +144,12 @@ class GYRE_API Proactor {
   // Unspecified when the socket no longer tells: a peer's address is gone after a reset.
   virtual InetAddress localAddress(SocketHandle socket) const noexcept = 0;
   virtual InetAddress peerAddress(SocketHandle socket) const noexcept = 0;
+  // Keeps bytes that a receive lends beyond the handler that calls this, so that they can be sent
+  // without a copy. False where they are not such bytes, or the engine cannot: then copy them.
+  // Others may want for the buffer: what does not go out with the next run() is to be copied then.
+  virtual bool keepLent(std::string_view) noexcept { return false; }
+  // Once for each keepLent() that was true, with any of its bytes.
+  virtual void returnLent(const char*) noexcept {}
   // send(2) that never waits: the bytes taken, which may be none, or the error. For bytes that
   // would have to be copied in order to wait for run(), while they are hot in the cache.
   // REQUIRES: no send is queued or in flight on the socket, and no cancelAll.

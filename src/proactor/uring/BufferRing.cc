@@ -13,6 +13,7 @@ int BufferRing::open(Ring& ring, std::uint32_t count, std::uint32_t countMax,
   if (!table) return -errno;
   memory_ = MappedMemory::map(std::size_t{countMax} * bufferSize);
   if (!memory_) return -errno;
+  keeps_.assign(countMax, 0);
   stride_ = bufferSize;
   bufferSize_ = bufferSize;
   countMin_ = count;
@@ -41,7 +42,20 @@ void BufferRing::add(std::uint16_t id) noexcept {
   ++tail_;
 }
 
-void BufferRing::recycle(std::uint16_t id) noexcept { add(id); }
+void BufferRing::recycle(std::uint16_t id) noexcept {
+  if (keeps_[id] == 0) return add(id);
+  --keeps_[id];
+}
+
+void BufferRing::keep(std::uint16_t id) noexcept {
+  ++keeps_[id];
+  ++kept_;
+}
+
+void BufferRing::endKeep(std::uint16_t id) noexcept {
+  --kept_;
+  recycle(id);
+}
 
 void BufferRing::publish() noexcept {
   if (published_ == tail_) return;

@@ -9,6 +9,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <vector>
 
 #include "proactor/MappedMemory.h"
 #include "proactor/uring/Ring.h"
@@ -30,8 +31,20 @@ class BufferRing {
 
   // A completion named this buffer.
   void taken() noexcept { --available_; }
-  // Gives it back; the kernel sees it at the next publish().
+  // Gives it back, unless it is kept; the kernel sees it at the next publish().
   void recycle(std::uint16_t id) noexcept;
+  // REQUIRES: it was taken, and not recycled yet. It stays so until as many endKeep().
+  void keep(std::uint16_t id) noexcept;
+  void endKeep(std::uint16_t id) noexcept;
+  // True while any is kept.
+  bool hasKept() const noexcept { return kept_ != 0; }
+  bool contains(const char* byte) const noexcept {
+    return byte >= memory_.data() && byte < memory_.data() + memory_.size();
+  }
+  // REQUIRES: contains(byte).
+  std::uint16_t idOf(const char* byte) const noexcept {
+    return static_cast<std::uint16_t>(static_cast<std::size_t>(byte - memory_.data()) / stride_);
+  }
   void publish() noexcept;
   // Doubles the pool; false at its maximum.
   bool grow() noexcept;
@@ -44,6 +57,8 @@ class BufferRing {
 
   MappedMemory table_;
   MappedMemory memory_;
+  std::vector<std::uint16_t> keeps_;  // by id: how many recycle() more it takes
+  std::uint32_t kept_ = 0;
   std::size_t stride_ = 0;
   std::uint32_t bufferSize_ = 0;
   std::uint32_t count_ = 0;

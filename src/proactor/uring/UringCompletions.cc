@@ -53,7 +53,9 @@ void UringProactor::handleReceive(IoContext& context, const io_uring_cqe& cqe) {
     const auto bytes = static_cast<std::size_t>(cqe.res);
     counters_.bytesReceived.add(bytes);
     counters_.completed(IoKind::Receive).add();
-    context.complete({.more = true, .bytes = bytes, .data = buffers_.data(id)});
+    lent_ = {buffers_.data(id), bytes};
+    context.complete({.more = true, .bytes = bytes, .data = lent_.data()});
+    lent_ = {};
   }
   if (hasBuffer) buffers_.recycle(id);
   if (trimDue_ == kForever && buffers_.hasGrown() && !options_.submissionPolling.enabled) {

@@ -163,6 +163,15 @@ void UringProactor::cancelAll(SocketHandle socket) {
   sqe.flags = IOSQE_CQE_SKIP_SUCCESS;
 }
 
+bool UringProactor::keepLent(std::string_view bytes) noexcept {
+  const char* end = lent_.data() + lent_.size();
+  if (bytes.data() < lent_.data() || bytes.data() >= end) return false;
+  buffers_.keep(buffers_.idOf(bytes.data()));
+  return true;
+}
+
+void UringProactor::returnLent(const char* byte) noexcept { buffers_.endKeep(buffers_.idOf(byte)); }
+
 IoResult UringProactor::trySend(SocketHandle socket, std::string_view bytes) noexcept {
   return KernelProactor::trySend(socket, bytes.substr(0, ring_.sendLimit(bytes.size())));
 }

@@ -46,6 +46,8 @@ class UringProactor final : public KernelProactor {
   void read(IoContext& context, SocketHandle handle, std::span<char> into) override;
   void cancel(IoContext& context) override;
   void cancelAll(SocketHandle socket) override;
+  bool keepLent(std::string_view bytes) noexcept override;
+  void returnLent(const char* byte) noexcept override;
   IoResult trySend(SocketHandle socket, std::string_view bytes) noexcept override;
   void run(TimePoint deadline) override;
 
@@ -62,7 +64,7 @@ class UringProactor final : public KernelProactor {
 
     void skip(std::size_t bytes) noexcept;
   };
-  union Block {
+  union alignas(64) Block {
     SendBlock send;
     sockaddr_storage address;
     iovec buffer;  // of a receiveInto or read, for taking it up again
@@ -121,6 +123,7 @@ class UringProactor final : public KernelProactor {
   void handleSent(IoContext& context, int result);
   void handleRoom(IoContext& context, const io_uring_cqe& cqe);
   int sendNow(IoContext& context) noexcept;
+  bool isOfLent(const SendBlock& send) const noexcept;
   void handlePoll(IoContext& context, const io_uring_cqe& cqe);
   // Notes in `error` which of `events` have come. True while it does not end with this completion.
   bool pollGoesOn(IoContext& context, const io_uring_cqe& cqe, std::uint32_t events) noexcept;
@@ -136,7 +139,8 @@ class UringProactor final : public KernelProactor {
   const ProactorOptions options_;
   const UringFeatures features_;
   BlockList<Block> blocks_;
-  BufferRing buffers_;  // outlives the ring, which is declared after it
+  BufferRing buffers_;     // outlives the ring, which is declared after it
+  std::string_view lent_;  // what the receive that is being told lends
   MappedMemory bulkBuffer_;
   std::uint64_t wakeCount_ = 0;
   Ring ring_;

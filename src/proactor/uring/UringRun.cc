@@ -69,6 +69,7 @@ void UringProactor::resumeStarved() noexcept {
 // empty; not so under SQPOLL, where its thread may fill one now.
 void UringProactor::trimBuffers() noexcept {
   if (ring_.hasCompletions() || ring_.isHolding() || !backlog_.empty()) return;
+  if (buffers_.hasKept()) return;
   const std::uint64_t received = counters_.bytesReceived.get();
   const bool isInUse = std::exchange(receivedBytes_, received) != received;
   if (!isInUse) buffers_.giveBackPages();

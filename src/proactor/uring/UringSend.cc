@@ -51,6 +51,7 @@ void UringProactor::handleSent(IoContext& context, int result) {
   }
   // Short, and nobody asked for an end: go on behind what was taken, when there is room.
   send.skip(static_cast<std::size_t>(std::max(result, 0)));
+  if (isOfLent(send)) return finish(context, {.error = EAGAIN, .bytes = send.done});
   context.set(kRoomWanted);
   resume(context);
 }
@@ -80,6 +81,15 @@ int UringProactor::sendNow(IoContext& context) noexcept {
   const ssize_t sent =
       ::sendmsg(context.state().socket, &send.message, MSG_DONTWAIT | MSG_NOSIGNAL);
   return sent < 0 ? -errno : static_cast<int>(sent);
+}
+
+// Whether a receive buffer would have to wait with it.
+bool UringProactor::isOfLent(const SendBlock& send) const noexcept {
+  if (!buffers_.hasKept()) return false;
+  const auto left = std::span(send.slices).first(send.count).subspan(send.first);
+  return std::any_of(left.begin(), left.end(), [this](const iovec& slice) {
+    return buffers_.contains(static_cast<const char*>(slice.iov_base));
+  });
 }
 
 void UringProactor::SendBlock::skip(std::size_t bytes) noexcept {
