@@ -18,10 +18,10 @@ HEAD = """# Benchmarks
 `engines`, `loops` and `micro` left in `build/bench/`; only "What was tried" is written by hand, in
 `docs/benchmarks-tried.md`. Server and load have a CPU of their own on loopback; server CPU is that
 of the process and of the kernel on its behalf, exact to microseconds (a perf event on task-clock).
-All servers are started and connected at once, and each round gives every one of them a short window
-in turn; a window in which others took more than 10 % of a CPU is taken again. With 400 connections
-and more a window is counted from rest to rest of the server, because what is on its way at an edge
-would be a good part of it. Ratios are those of
+All servers are started and connected at once, anew every 4 rounds, and each round gives every one
+of them a short window in turn; a window in which others took more than 10 % of a CPU is taken
+again. With 400 connections and more a window is counted from rest to rest of the server, because
+what is on its way at an edge would be a good part of it. Ratios are those of
 windows of the same round: the Hodges-Lehmann estimate on their logarithms with the 95 % interval of
 Wilcoxon's signed-rank test, because the noise of a shared machine is bursts, which make a mean's
 interval wide and say nothing; the geometric mean with Student's interval is beside it where a goal
