@@ -146,7 +146,8 @@ class GYRE_API Proactor {
   virtual InetAddress peerAddress(SocketHandle socket) const noexcept = 0;
   // Keeps bytes that a receive lends beyond the handler that calls this, so that they can be sent
   // without a copy. False where they are not such bytes, or the engine cannot: then copy them.
-  // Others may want for the buffer: what does not go out with the next run() is to be copied then.
+  // Others may be waiting for the buffer: what does not go out with the next run() is to be copied
+  // then.
   virtual bool keepLent(std::string_view) noexcept { return false; }
   // Once for each keepLent() that was true, with any of its bytes.
   virtual void returnLent(const char*) noexcept {}
