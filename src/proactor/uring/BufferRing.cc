@@ -2,6 +2,8 @@
 
 #include <sys/mman.h>
 
+#include <cerrno>
+#include <new>
 #include <utility>
 
 namespace gyre {
@@ -13,7 +15,8 @@ int BufferRing::open(Ring& ring, std::uint32_t count, std::uint32_t countMax,
   if (!table) return -errno;
   memory_ = MappedMemory::map(std::size_t{countMax} * bufferSize);
   if (!memory_) return -errno;
-  keeps_.assign(countMax, 0);
+  keeps_.reset(new (std::nothrow) std::uint16_t[countMax]());
+  if (keeps_ == nullptr) return -ENOMEM;
   stride_ = bufferSize;
   bufferSize_ = bufferSize;
   countMin_ = count;

@@ -9,7 +9,7 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <vector>
+#include <memory>
 
 #include "proactor/MappedMemory.h"
 #include "proactor/uring/Ring.h"
@@ -57,7 +57,7 @@ class BufferRing {
 
   MappedMemory table_;
   MappedMemory memory_;
-  std::vector<std::uint16_t> keeps_;  // by id: how many recycle() more it takes
+  std::unique_ptr<std::uint16_t[]> keeps_;  // by id: how many recycle() more it takes
   std::uint32_t kept_ = 0;
   std::size_t stride_ = 0;
   std::uint32_t bufferSize_ = 0;
