@@ -50,12 +50,6 @@ char* SimLender::lend(std::size_t size) {
   return buffer;
 }
 
-bool SimLender::isLent(const char* byte) const noexcept {
-  return std::any_of(loans_.begin(), loans_.end(), [this, byte](const Loan& loan) {
-    return byte >= loan.buffer && byte < loan.buffer + bufferSize_;
-  });
-}
-
 void SimLender::keep(const char* byte) { ++loanOf(byte)->keeps; }
 
 void SimLender::takeBack(const char* byte) {
@@ -65,10 +59,14 @@ void SimLender::takeBack(const char* byte) {
   loans_.erase(loan);
 }
 
-std::vector<SimLender::Loan>::iterator SimLender::loanOf(const char* byte) {
-  const auto loan = std::find_if(loans_.begin(), loans_.end(), [this, byte](const Loan& each) {
-    return byte >= each.buffer && byte < each.buffer + bufferSize_;
+std::vector<SimLender::Loan>::iterator SimLender::find(const char* byte) noexcept {
+  return std::find_if(loans_.begin(), loans_.end(), [this, byte](const Loan& loan) {
+    return byte >= loan.buffer && byte < loan.buffer + bufferSize_;
   });
+}
+
+std::vector<SimLender::Loan>::iterator SimLender::loanOf(const char* byte) {
+  const auto loan = find(byte);
   GYRE_CHECK(loan != loans_.end(), "bytes of a receive were returned that are not lent");
   return loan;
 }

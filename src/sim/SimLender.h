@@ -27,7 +27,7 @@ class SimLender {
   // REQUIRES: available() > 0, size <= bufferSize().
   char* lend(std::size_t size);
   // True while the byte lies in a buffer that is lent.
-  bool isLent(const char* byte) const noexcept;
+  bool isLent(const char* byte) noexcept { return find(byte) != loans_.end(); }
   // One takeBack() more is needed from now on. REQUIRES: isLent(byte).
   void keep(const char* byte);
   // Takes the buffer of the byte back, or undoes one keep(). REQUIRES: isLent(byte).
@@ -39,6 +39,7 @@ class SimLender {
     int keeps;
   };
 
+  std::vector<Loan>::iterator find(const char* byte) noexcept;
   std::vector<Loan>::iterator loanOf(const char* byte);
   void makeIdle(char* buffer) noexcept;
 

@@ -35,7 +35,7 @@ void SimOutput::writeTo(SimLink& link, SimSide side, std::size_t n) {
   }
 }
 
-bool SimOutput::restIsOf(const SimLender& lender) const noexcept {
+bool SimOutput::restIsOf(SimLender& lender) const noexcept {
   const auto left = std::span(slices_).subspan(slice_);
   return std::any_of(left.begin(), left.end(),
                      [&lender](const IoSlice& slice) { return lender.isLent(slice.data); });

@@ -30,7 +30,7 @@ class SimOutput {
   // Sends the next n bytes, read from the caller's memory.
   void writeTo(SimLink& link, SimSide side, std::size_t n);
   // Whether some of what is left lies in a receive buffer, which must not wait with it.
-  bool restIsOf(const SimLender& lender) const noexcept;
+  bool restIsOf(SimLender& lender) const noexcept;
   // The caller's bytes are what they were when the send was started (CHECKed).
   void checkUnchanged() const;
 
