@@ -12,11 +12,11 @@
 namespace gyre {
 
 std::shared_ptr<SignalWatcher> SignalWatcher::watch(EventLoop* loop,
-                                                    std::initializer_list<int> signals,
+                                                    std::initializer_list<int> numbers,
                                                     Callback callback) {
   sigset_t set;
   ::sigemptyset(&set);
-  for (const int signal : signals) ::sigaddset(&set, signal);
+  for (const int number : numbers) ::sigaddset(&set, number);
   ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
   const int fd = ::signalfd(-1, &set, SFD_CLOEXEC);
   if (fd < 0) {
@@ -33,13 +33,13 @@ std::shared_ptr<SignalWatcher> SignalWatcher::watch(EventLoop* loop,
   return watcher;
 }
 
-void SignalWatcher::quitOn(EventLoop* loop, std::initializer_list<int> signals) {
-  watch(loop, signals, [loop](int) { loop->quit(); });
+void SignalWatcher::quitOn(EventLoop* loop, std::initializer_list<int> numbers) {
+  watch(loop, numbers, [loop](int) { loop->quit(); });
 }
 
-SignalWatcher::SignalWatcher(EventLoop* loop, SocketHandle signals, Callback callback)
+SignalWatcher::SignalWatcher(EventLoop* loop, SocketHandle handle, Callback callback)
     : loop_(loop),
-      handle_(signals),
+      handle_(handle),
       callback_(std::move(callback)),
       read_(&SignalWatcher::handleRead) {}
 

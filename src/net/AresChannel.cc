@@ -21,7 +21,7 @@ ResolveError errorOf(int status) noexcept {
     case ARES_ENODATA:
     case ARES_ENOTFOUND: return ResolveError::NotFound;
     case ARES_EBADNAME:
-    case ARES_EBADSTR: return ResolveError::BadName;
+    case ARES_EBADSTR: return ResolveError::InvalidName;
     case ARES_ETIMEOUT: return ResolveError::TimedOut;
     case ARES_ECONNREFUSED: return ResolveError::Unreachable;
     case ARES_EBADRESP: return ResolveError::BadAnswer;

@@ -25,7 +25,7 @@ void TcpConnection::setTimeouts(const ConnectionTimeouts& timeouts) {
 // A stall that has not begun is looked for one stall time ahead: so it is seen when it is due, and
 // nothing has to be moved when output begins. The same holds for idleness.
 TcpConnection::Timeout TcpConnection::nextTimeout(TimePoint now) const noexcept {
-  Timeout next{kForever, CloseReason::None};
+  Timeout next{kForever, CloseReason::NotClosed};
   const auto consider = [&](std::chrono::milliseconds limit, Duration age, CloseReason reason) {
     if (limit <= limit.zero()) return;
     const TimePoint due =
@@ -49,7 +49,7 @@ TcpConnection::Timeout TcpConnection::nextTimeout(TimePoint now) const noexcept 
   // No timeout: to look whether its share of the memory budget has grown.
   if (has(kOverBudget)) {
     const TimePoint look = now + loop()->timeoutTick();
-    if (look < next.due) next = {look, CloseReason::None};
+    if (look < next.due) next = {look, CloseReason::NotClosed};
   }
   return next;
 }

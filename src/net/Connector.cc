@@ -37,7 +37,7 @@ void Connector::startLater() {
 }
 
 void Connector::stop() {
-  if (query_ != ResolveId::None) resolver_->cancel(std::exchange(query_, ResolveId::None));
+  if (query_ != ResolveId::NoQuery) resolver_->cancel(std::exchange(query_, ResolveId::NoQuery));
   if (attempt_ != nullptr) std::exchange(attempt_, nullptr)->cancel();
   if (timer_.isValid()) loop_->cancel(std::exchange(timer_, {}));
   state_ = State::Idle;
@@ -64,7 +64,7 @@ void Connector::resolve() {
 }
 
 void Connector::nameResolved(const ResolveResult& result) {
-  query_ = ResolveId::None;
+  query_ = ResolveId::NoQuery;
   addresses_.clear();
   if (result.error) return fail({{}, result.error, "the name was not resolved", round_, {}});
   try {

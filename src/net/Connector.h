@@ -69,7 +69,7 @@ class Connector final : public std::enable_shared_from_this<Connector> {
   std::size_t next_ = 0;  // the first of them not yet tried in this round
   int round_ = 1;         // the one at hand, of those that fail in a row
   State state_ = State::Idle;
-  ResolveId query_ = ResolveId::None;
+  ResolveId query_ = ResolveId::NoQuery;
   std::shared_ptr<ConnectAttempt> attempt_;
   TimerId timer_;
 };

@@ -18,7 +18,7 @@ FrameResult LengthFieldCodec::decode(std::string_view input, std::size_t) const 
   if (input.size() < headerSize()) return {};
   std::uint64_t length = readLength(input.data());
   if (options_.counts == LengthCounts::HeaderAndPayload) {
-    if (length < headerSize()) return {FrameStatus::BadLength};
+    if (length < headerSize()) return {FrameStatus::WrongLength};
     length -= headerSize();
   }
   if (length > options_.maximum) return {FrameStatus::TooLong};

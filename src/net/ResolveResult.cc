@@ -9,7 +9,7 @@ class ResolveCategory final : public std::error_category {
   std::string message(int value) const override {
     switch (static_cast<ResolveError>(value)) {
       case ResolveError::NotFound: return "there is no such host, or it has no address";
-      case ResolveError::BadName: return "that cannot be the name of a host";
+      case ResolveError::InvalidName: return "that cannot be the name of a host";
       case ResolveError::TimedOut: return "no name server answered in time";
       case ResolveError::Unreachable: return "no name server can be reached";
       case ResolveError::ServerFailed: return "the name server could not say";

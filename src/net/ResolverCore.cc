@@ -63,7 +63,7 @@ ResolveId ResolverCore::resolve(const HostPort& name, ResolveCallback callback) 
 }
 
 void ResolverCore::ask(std::uint64_t id, const HostPort& name) {
-  if (!isName(name.host)) return answer(id, {ResolveError::BadName, {}});
+  if (!isName(name.host)) return answer(id, {ResolveError::InvalidName, {}});
   if (const auto literal = parseLiteral(name)) return answer(id, {{}, {*literal}});
   channel_->ask(id, name);
 }

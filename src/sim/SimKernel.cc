@@ -159,7 +159,7 @@ void SimKernel::socketChanged(SimSocket& socket) {
 
 void SimKernel::advance(SimOperation& operation) {
   switch (operation.kind) {
-    case IoKind::None: break;
+    case IoKind::Idle: break;
     case IoKind::Accept: return advanceAccept(operation);
     case IoKind::Receive: return advanceReceive(operation);
     case IoKind::ReceiveInto: return advanceReceiveInto(operation);

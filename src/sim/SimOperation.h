@@ -53,7 +53,7 @@ struct SimOperation {
   IoContext* context = nullptr;
   SimSocket* socket = nullptr;
   std::int64_t number = 0;  // in the order of starting, in the whole network
-  IoKind kind = IoKind::None;
+  IoKind kind = IoKind::Idle;
   State state = State::Queued;
   bool isCancelled = false;    // a cancel was asked for: it is not armed again
   bool cancelPending = false;  // the kernel has not looked at that cancel yet

@@ -13,6 +13,7 @@ RULES = {
     "floors": rules_include.check_floors,
     "cycles": rules_include.check_cycles,
     "public-includes": rules_include.check_public_includes,
+    "language": rules_include.check_language,
     "banned-includes": rules_include.check_banned_includes,
     "kernel-names": rules_include.check_kernel_names,
     "sizes": rules_text.check_sizes,

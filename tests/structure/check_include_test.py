@@ -113,6 +113,21 @@ class PublicIncludesTest(RuleTest):
                          *[f"include/gyre/net/TcpServer.h:{line}" for line in (1, 3, 4, 5, 6)])
 
 
+class LanguageTest(RuleTest):
+    def test_a_header_that_asks_for_the_language_through_another_is_quiet(self):
+        self.write("include/gyre/base/Export.h", "")
+        self.write("include/gyre/base/Check.h", '#include "gyre/base/Export.h"\n')
+        self.write("include/gyre/base/Buffer.h", '#include <span>\n#include "gyre/base/Check.h"\n')
+        self.write("src/net/A.h", "")
+        self.assertQuiet("language")
+
+    def test_a_header_that_does_not_bites(self):
+        self.write("include/gyre/base/Export.h", "")
+        self.write("include/gyre/net/A.h", '#include "gyre/net/B.h"\n')
+        self.write("include/gyre/net/B.h", '#include "gyre/net/A.h"\n')
+        self.assertBites("language", "include/gyre/net/A.h:1", "include/gyre/net/B.h:1")
+
+
 class BannedIncludesTest(RuleTest):
     def test_iostream_and_regex_bite_in_the_library_only(self):
         text = "#include <iostream>\n#include <regex>\n"

@@ -15,6 +15,7 @@ SIM_FREE = {"base", "proactor", "loop", "net", "tls", "http", "ws"}
 URING_FOLDER = "src/proactor/uring/"
 KERNEL_NAME = re.compile(r"\b(?:__NR|SYS)_io_uring\w*")
 KERNEL_FOLDERS = ("src/proactor/uring", "bench/floor")
+LANGUAGE_HEADER = "include/gyre/base/Export.h"
 PRIVATE_LIBRARIES = ("ares", "spdlog/", "fmt/", "nlohmann/", "CLI/", "gtest/", "gmock/")
 
 
@@ -89,6 +90,24 @@ def check_public_includes(tree):
                        "headers only")
             elif not is_system and f"include/{include}" not in tree.names:
                 yield f'{at}: "{include}" is no public header'
+
+
+def check_language(tree):
+    """Every public header leads to the one that asks for C++20 in a sentence."""
+    seen = {LANGUAGE_HEADER: True}
+
+    def leads(name):
+        if name not in seen:
+            seen[name] = False  # while it is looked at: a cycle leads nowhere
+            file = next(file for file in tree.cpp if file.name == name)
+            targets = [tree.resolve(file, include) for _, include, _ in file.includes]
+            seen[name] = any(leads(target) for target in targets if target)
+        return seen[name]
+
+    for file in tree.cpp:
+        if file.is_in("include") and not leads(file.name):
+            yield (f'{file.name}:1: includes "gyre/base/Export.h" nowhere: a compiler without '
+                   "C++20 would fail without saying why")
 
 
 def check_banned_includes(tree):

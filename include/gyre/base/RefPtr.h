@@ -8,6 +8,8 @@
 #include <cstdint>
 #include <utility>
 
+#include "gyre/base/Export.h"
+
 namespace gyre {
 
 // Base of what a RefPtr can hold.

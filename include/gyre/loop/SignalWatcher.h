@@ -21,15 +21,16 @@ class GYRE_API SignalWatcher final : public LoopResident {
  public:
   using Callback = std::function<void(int signal)>;
 
-  // Blocks the signals and runs `callback` on the loop for each that comes. To be called before
-  // other threads are started: they inherit what is blocked. Throws std::system_error.
-  static std::shared_ptr<SignalWatcher> watch(EventLoop* loop, std::initializer_list<int> signals,
+  // Blocks the signals of these numbers and runs `callback` on the loop for each that comes. To
+  // be called before other threads are started: they inherit what is blocked. Throws
+  // std::system_error.
+  static std::shared_ptr<SignalWatcher> watch(EventLoop* loop, std::initializer_list<int> numbers,
                                               Callback callback);
   // Watches them and quits the loop at each. Before TcpServer::start(), which starts threads: a
   // signal that a thread does not block ends the process.
-  static void quitOn(EventLoop* loop, std::initializer_list<int> signals = {SIGINT, SIGTERM});
+  static void quitOn(EventLoop* loop, std::initializer_list<int> numbers = {SIGINT, SIGTERM});
   // Internal
-  SignalWatcher(EventLoop* loop, SocketHandle signals, Callback callback);
+  SignalWatcher(EventLoop* loop, SocketHandle handle, Callback callback);
   void beginClose() override;
 
  private:

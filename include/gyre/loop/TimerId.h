@@ -3,6 +3,8 @@
 
 #include <cstdint>
 
+#include "gyre/base/Export.h"
+
 namespace gyre {
 
 class TimerId {

@@ -18,13 +18,18 @@
 
 namespace gyre {
 
+// X11 defines a macro BadLength: where it is in the way, use WrongLength.
+#pragma push_macro("BadLength")
+#undef BadLength
 enum class FrameStatus : std::uint8_t {
-  Complete,    // a whole frame is there
-  Incomplete,  // more bytes are needed
-  TooLong,     // the frame is, or claims to be, longer than the codec's maximum
-  BadLength,   // the length field is less than the header that it counts
-  BadContent,  // encode only: the payload cannot be a frame of this codec
+  Complete,     // a whole frame is there
+  Incomplete,   // more bytes are needed
+  TooLong,      // the frame is, or claims to be, longer than the codec's maximum
+  WrongLength,  // the length field is less than the header that it counts
+  BadContent,   // encode only: the payload cannot be a frame of this codec
+  BadLength = WrongLength,
 };
+#pragma pop_macro("BadLength")
 
 // "the frame is too long", ...
 GYRE_API std::string_view describe(FrameStatus status) noexcept;

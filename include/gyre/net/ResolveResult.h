@@ -13,15 +13,21 @@
 
 namespace gyre {
 
+// X11 defines a macro BadName: where it is in the way, use InvalidName.
+#pragma push_macro("BadName")
+#undef BadName
 enum class ResolveError : std::uint8_t {
   NotFound = 1,  // there is no such name, or it has no address
-  BadName,       // it cannot be the name of a host
+  InvalidName,   // it cannot be the name of a host
   TimedOut,      // no name server answered in time
   Unreachable,   // no name server can be reached
   ServerFailed,  // the name server could not or would not say
   BadAnswer,     // what it said makes no sense
   OutOfMemory,
+  BadName = InvalidName,
 };
+#pragma pop_macro("BadName")
+
 GYRE_API const std::error_category& resolveCategory() noexcept;
 GYRE_API std::error_code make_error_code(ResolveError error) noexcept;
 
@@ -48,8 +54,11 @@ struct ResolveResult {
 // On the loop, never inside the user's own call. What it throws is logged and counted.
 using ResolveCallback = std::function<void(const ResolveResult&)>;
 
-// Names a query, for cancelling it.
-enum class ResolveId : std::uint64_t { None };
+// Names a query, for cancelling it. X11 defines a macro None: where it is in the way, use NoQuery.
+#pragma push_macro("None")
+#undef None
+enum class ResolveId : std::uint64_t { NoQuery, None = NoQuery };
+#pragma pop_macro("None")
 
 }  // namespace gyre
 

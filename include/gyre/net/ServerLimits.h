@@ -6,6 +6,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "gyre/base/Export.h"
+
 namespace gyre {
 
 // What happens to clients beyond connectionsMax.

@@ -9,6 +9,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "gyre/base/Export.h"
+
 namespace gyre {
 
 struct LoopStats {

@@ -33,8 +33,11 @@ namespace gyre {
 
 class OutputQueue;
 
+// X11 defines a macro None: where it is in the way, use NotClosed.
+#pragma push_macro("None")
+#undef None
 enum class CloseReason : std::uint8_t {
-  None,            // not closed
+  NotClosed,
   PeerClosed,      // the peer shut down its side, all was sent
   Shutdown,        // shutdown() here, all was sent
   Aborted,         // forceClose() here, or the loop ended
@@ -47,7 +50,9 @@ enum class CloseReason : std::uint8_t {
   FirstByteTimeout,  // ConnectionTimeouts::firstByte
   WriteStall,        // ConnectionTimeouts::writeStall
   MemoryBudget,      // ServerLimits::memoryBudget: it held most
+  None = NotClosed,
 };
+#pragma pop_macro("None")
 
 // Internal: bytes of unread input in which a codec's reader has found no end of the frame.
 struct FrameProgress {
@@ -337,7 +342,7 @@ class GYRE_API TcpConnection final : public LoopResident,
   std::uint16_t flags_ = 0;  // in the padding at the end of the endpoints
   SocketHandle socket_;
   std::atomic<State> state_{State::Connected};
-  CloseReason reason_ = CloseReason::None;
+  CloseReason reason_ = CloseReason::NotClosed;
   std::int16_t error_ = 0;
   std::uint32_t charge_ = 0;  // what it holds of the memory budget, in its units
 };

@@ -18,7 +18,7 @@
 namespace gyre {
 
 enum class IoKind : std::uint8_t {
-  None,
+  Idle,  // no operation yet
   Accept,
   Receive,
   ReceiveInto,
@@ -72,7 +72,7 @@ class IoContext {
       std::uint32_t events;       // Poll: those asked for
     };
     std::int32_t socket = -1;
-    IoKind kind = IoKind::None;
+    IoKind kind = IoKind::Idle;
     std::uint8_t flags = 0;
     std::int16_t error = 0;  // what a queued completion will say
   };

@@ -8,6 +8,8 @@
 
 #include <cstdint>
 
+#include "gyre/base/Export.h"
+
 namespace gyre {
 
 class SocketHandle {
