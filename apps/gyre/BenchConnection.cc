@@ -43,7 +43,7 @@ void BenchConnection::open() {
   proactor_.connect(connect_, socket_, ledger_.plan().address);
 }
 
-void BenchConnection::handleConnect(IoContext& context, const IoResult& result) {
+void BenchConnection::handleConnect(IoContext& context, const IoResult& result) noexcept {
   BenchConnection& self = ownerOf<&BenchConnection::connect_>(context);
   if (self.state_ == State::Closing) return self.advanceClose();
   if (result.error != 0) {
@@ -127,7 +127,7 @@ void BenchConnection::completeMessage(TimePoint now) {
   ++done_;
 }
 
-void BenchConnection::handleReceive(IoContext& context, const IoResult& result) {
+void BenchConnection::handleReceive(IoContext& context, const IoResult& result) noexcept {
   BenchConnection& self = ownerOf<&BenchConnection::receive_>(context);
   if (result.more) {
     if (self.isOpen()) self.takeBytes(result.data, result.bytes);
@@ -191,7 +191,7 @@ void BenchConnection::sendBytes(std::uint64_t size) {
   proactor_.send(send_, socket_, std::span(slices.data(), count));
 }
 
-void BenchConnection::handleSend(IoContext& context, const IoResult& result) {
+void BenchConnection::handleSend(IoContext& context, const IoResult& result) noexcept {
   BenchConnection& self = ownerOf<&BenchConnection::send_>(context);
   if (self.state_ == State::Closing) return self.advanceClose();
   if (result.error != 0) return self.fail(BenchFault::Reset, result.error);

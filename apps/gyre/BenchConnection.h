@@ -54,9 +54,9 @@ class BenchConnection {
  private:
   enum class State : std::uint8_t { Closed, Connecting, Open, Closing };
 
-  static void handleConnect(IoContext& context, const IoResult& result);
-  static void handleReceive(IoContext& context, const IoResult& result);
-  static void handleSend(IoContext& context, const IoResult& result);
+  static void handleConnect(IoContext& context, const IoResult& result) noexcept;
+  static void handleReceive(IoContext& context, const IoResult& result) noexcept;
+  static void handleSend(IoContext& context, const IoResult& result) noexcept;
   void takeBytes(const char* data, std::size_t size);
   void completeReplies();
   void completeSent(std::size_t size);

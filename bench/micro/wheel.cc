@@ -25,8 +25,8 @@ constexpr std::size_t kOperations = 2'000'000;
 
 class Sleeper : public gyre::LoopResident {
  public:
-  void beginClose() override {}
-  gyre::TimePoint checkTimeouts(gyre::TimePoint) override {
+  void beginClose() noexcept override {}
+  gyre::TimePoint checkTimeouts(gyre::TimePoint) noexcept override {
     ++asked;
     return gyre::kForever;
   }

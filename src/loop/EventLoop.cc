@@ -1,16 +1,15 @@
+// The loop: what it runs and in which order. Its residents are in EventLoopResidents.cc.
 #include "gyre/loop/EventLoop.h"
 
 #include <algorithm>
-#include <cerrno>
 #include <exception>
 #include <new>
-#include <string>
-#include <system_error>
 #include <utility>
 
 #include "base/CycleCount.h"
 #include "base/LogFormat.h"
 #include "gyre/base/Check.h"
+#include "loop/DirtyQueue.h"
 #include "loop/ResidentRegistry.h"
 #include "loop/TimerInbox.h"
 #include "loop/TimerQueue.h"
@@ -58,7 +57,8 @@ EventLoop::EventLoop(const ProactorOptions& options)
       residents_(std::make_unique<ResidentRegistry>()),
       timers_(std::make_unique<TimerQueue>()),
       arrivingTimers_(std::make_unique<TimerInbox>()),
-      mailbox_(makeRef<Mailbox>(this, proactor_.get())) {}
+      mailbox_(makeRef<Mailbox>(this, proactor_.get())),
+      dirty_(std::make_unique<DirtyQueue>()) {}
 
 EventLoop::EventLoop(std::unique_ptr<Proactor> proactor)
     : thread_(std::this_thread::get_id()),
@@ -67,14 +67,15 @@ EventLoop::EventLoop(std::unique_ptr<Proactor> proactor)
       residents_(std::make_unique<ResidentRegistry>()),
       timers_(std::make_unique<TimerQueue>()),
       arrivingTimers_(std::make_unique<TimerInbox>()),
-      mailbox_(makeRef<Mailbox>(this, proactor_.get())) {}
+      mailbox_(makeRef<Mailbox>(this, proactor_.get())),
+      dirty_(std::make_unique<DirtyQueue>()) {}
 
 EventLoop::~EventLoop() {
   assertInLoopThread();
   GYRE_CHECK(currentLoop != this, "an EventLoop was destroyed from inside its loop()");
   drainResidents();
   mailbox_->close();
-  while (!mailbox_->isEmpty() || nextFunctor_ < functors_.size()) finishFunctors();
+  while (!mailbox_->isEmpty() || hasFunctors()) finishFunctors();
   // The last functors may have placed something on the loop.
   drainResidents();
   const CurrentLoopScope scope(this);
@@ -140,6 +141,23 @@ TimerId EventLoop::addTimer(TimePoint due, Duration interval, Functor callback) 
   return id;
 }
 
+TimerId EventLoop::reserveTimer(Functor callback) {
+  assertInLoopThread();
+  const TimerId id(lastTimer_.fetch_add(1, std::memory_order_relaxed) + 1);
+  timers_->addIdle(id, std::move(callback));
+  return id;
+}
+
+void EventLoop::setTimer(TimerId timer, Duration delay) noexcept {
+  assertInLoopThread();
+  timers_->set(timer, addSaturated(now(), delay));
+}
+
+void EventLoop::unsetTimer(TimerId timer) noexcept {
+  assertInLoopThread();
+  timers_->unset(timer);
+}
+
 void EventLoop::cancel(TimerId timer) {
   runInLoop([this, timer] {
     takeArrivedTimers();  // it may be among them
@@ -181,16 +199,35 @@ void EventLoop::iterate(TimePoint deadline) {
 
 // Takes what was posted before the iteration; what is posted meanwhile waits for the next one.
 void EventLoop::runFunctors() {
-  if (nextFunctor_ == functors_.size()) {
+  if (!hasFunctors()) {
     nextFunctor_ = 0;
     functors_.clear();
     if (functors_.capacity() > kFunctorsKept) functors_ = std::vector<Functor>();
-    if (!mailbox_->isEmpty()) mailbox_->take(functors_);
+    if (!mailbox_->isEmpty()) calls_ = mailbox_->take(functors_);
   }
+  if (calls_) runCalls();
   for (std::size_t left = kFunctorBudget; left > 0 && nextFunctor_ < functors_.size(); --left) {
     // Moved out: a functor may run the loop (the destructor of a server does).
     Functor functor = std::move(functors_[nextFunctor_++]);
     invoke(functor, "functor");
+    proactor_->mutableCounters().functors.add();
+    noteReturn("functor", proactor_->counters().functors.get());
+    if (calls_) runCalls();
+  }
+}
+
+// Those that were posted before the functor that comes next.
+void EventLoop::runCalls() noexcept {
+  while (calls_ && calls_->place_ <= nextFunctor_) {
+    const RefPtr<LoopCall> call = std::move(calls_);
+    calls_ = std::move(call->next_);
+    // acq_rel as in Mailbox::post(). From here on it may be posted again.
+    call->isPosted_.exchange(false, std::memory_order_acq_rel);
+    if (!call->functor_) continue;  // it was disarmed
+    const bool wasRunning = std::exchange(call->isRunning_, true);
+    invoke(call->functor_, "functor");
+    call->isRunning_ = wasRunning;
+    if (call->isDisarmed_ && !wasRunning) call->functor_ = nullptr;
     proactor_->mutableCounters().functors.add();
     noteReturn("functor", proactor_->counters().functors.get());
   }
@@ -223,17 +260,17 @@ void EventLoop::runTimers() {
 
 void EventLoop::settleDirty() {
   isDispatching_ = true;
-  for (int round = 0; round < kSettleRounds && !dirty_.empty(); ++round) {
-    settling_ = dirty_.size();
-    for (std::size_t i = 0; i < settling_; ++i) {
-      dirty_[i]->isDirty_ = false;
-      dirty_[i]->settle();
+  for (int round = 0; round < kSettleRounds && !dirty_->isEmpty(); ++round) {
+    settling_ = dirty_->size();
+    for (std::size_t left = settling_; left > 0; --left) {
+      LoopResident& resident = dirty_->pop();
+      resident.isDirty_ = false;
+      resident.settle();
     }
-    dirty_.erase(dirty_.begin(), dirty_.begin() + static_cast<std::ptrdiff_t>(settling_));
   }
   isDispatching_ = false;
   // Here, because a removed resident may have been dirty.
-  if (dirty_.empty() && residents_->hasRemoved()) residents_->collect();
+  if (dirty_->isEmpty() && residents_->hasRemoved()) residents_->collect();
 }
 
 void EventLoop::trimBlocks() {
@@ -250,8 +287,8 @@ void EventLoop::trimBlocks() {
 TimePoint EventLoop::waitDeadline(TimePoint deadline) const noexcept {
   // The mailbox is looked at again: the wake-up of a post is spent when a wait in between, nested
   // or skipped for a long batch, has taken notice of it.
-  const bool hasWork = nextFunctor_ < functors_.size() || !dirty_.empty() || !mailbox_->isEmpty() ||
-                       !arrivingTimers_->isEmpty();
+  const bool hasWork =
+      hasFunctors() || !dirty_->isEmpty() || !mailbox_->isEmpty() || !arrivingTimers_->isEmpty();
   if (hasWork || quit_.load(std::memory_order_acquire)) return kNoWait;
   const TimePoint timeoutDue = wheel_ == nullptr ? kForever : wheel_->nextDue();
   return std::min({deadline, timers_->nextDue(), timeoutDue, trimDue_});
@@ -295,71 +332,6 @@ void EventLoop::invoke(Functor& functor, const char* what) noexcept {
   proactor_->mutableCounters().callbackFailures.add();
 }
 
-// --- Residents
-
-void EventLoop::addResident(std::shared_ptr<LoopResident> resident) {
-  assertInLoopThread();
-  // Room for all of them, so that markDirty never needs memory.
-  if (dirty_.capacity() <= residents_->size()) dirty_.reserve(residents_->size() * 2 + 16);
-  residents_->add(std::move(resident));
-}
-
-void EventLoop::removeResident(LoopResident& resident) {
-  assertInLoopThread();
-  residents_->remove(resident);
-  // So that it is let go of before the loop waits.
-  markDirty(resident);
-}
-
-void EventLoop::markDirty(LoopResident& resident) noexcept {
-  if (resident.isDirty_) return;
-  dirty_.push_back(&resident);
-  resident.isDirty_ = true;
-}
-
-std::size_t EventLoop::residentCount() const noexcept { return residents_->size(); }
-
-std::size_t EventLoop::residentCount(const void* group) const noexcept {
-  return residents_->sizeOf(group);
-}
-
-void EventLoop::visitResidents(const void* group, const std::function<void(LoopResident&)>& visit) {
-  residents_->visit(group, visit);
-}
-
-void EventLoop::closeResidents(const void* group) { residents_->beginClose(group); }
-
-// --- Timeouts of residents
-
-void EventLoop::setTimeoutTick(std::chrono::milliseconds tick) {
-  assertInLoopThread();
-  if (tick < std::chrono::milliseconds(1) || tick > std::chrono::hours(1)) {
-    throw std::system_error(
-        EINVAL, std::generic_category(),
-        "gyre: a timeout tick of " + std::to_string(tick.count()) + " ms; use 1 ms to 1 h");
-  }
-  GYRE_CHECK(wheel_ == nullptr || wheel_->size() == 0,
-             "the timeout tick was changed while connections have timeouts");
-  wheel_.reset();
-  timeoutTick_ = tick;
-}
-
-std::uint32_t EventLoop::addTimeout(LoopResident& resident, TimePoint due) {
-  assertInLoopThread();
-  if (wheel_ == nullptr) wheel_ = std::make_unique<TimingWheel>(now(), timeoutTick_);
-  return wheel_->add(resident, due, now());
-}
-
-void EventLoop::moveTimeout(std::uint32_t entry, TimePoint due) noexcept {
-  wheel_->move(entry, due);
-}
-
-void EventLoop::removeTimeout(std::uint32_t entry) noexcept { wheel_->remove(entry); }
-
-CoarseTime EventLoop::timeoutAddedAt(std::uint32_t entry) const noexcept {
-  return wheel_->addedAt(entry);
-}
-
 // --- Ending
 
 void EventLoop::drainResidents() {
@@ -376,7 +348,7 @@ void EventLoop::finishFunctors() {
   const CurrentLoopScope scope(this);
   do {
     runFunctors();
-  } while (nextFunctor_ < functors_.size());
+  } while (hasFunctors());
 }
 
 }  // namespace gyre

@@ -1,5 +1,8 @@
 #include "gyre/loop/Mailbox.h"
 
+#include <utility>
+
+#include "gyre/base/Check.h"
 #include "gyre/proactor/Proactor.h"
 
 namespace gyre {
@@ -8,18 +11,39 @@ bool Mailbox::post(Functor functor) {
   const std::lock_guard lock(mutex_);
   if (proactor_ == nullptr) return false;
   functors_.push_back(std::move(functor));
-  isEmpty_.store(false, std::memory_order_release);
-  // Only the first of a batch wakes: the others will be taken with it. Under the lock, because
-  // close() may be followed by the end of the proactor.
-  if (functors_.size() == 1) proactor_->wake();
+  noteArrival(functors_.size() == 1 && lastCall_ == nullptr);
   return true;
 }
 
-void Mailbox::take(std::vector<Functor>& batch) {
-  if (isEmpty()) return;
+bool Mailbox::post(LoopCall& call) noexcept {
   const std::lock_guard lock(mutex_);
-  functors_.swap(batch);
+  if (proactor_ == nullptr) return false;
+  GYRE_CHECK(call.home_ == nullptr || call.home_ == this, "a LoopCall has one mailbox");
+  call.home_ = this;
+  // acq_rel with the exchange before it runs: that run sees what was done before this post.
+  if (call.isPosted_.exchange(true, std::memory_order_acq_rel)) return true;
+  call.place_ = functors_.size();
+  const bool isFirst = functors_.empty() && lastCall_ == nullptr;
+  (lastCall_ == nullptr ? firstCall_ : lastCall_->next_) = RefPtr<LoopCall>(&call);
+  lastCall_ = &call;
+  noteArrival(isFirst);
+  return true;
+}
+
+// Only the first of a batch wakes: the others will be taken with it. Under the lock, because
+// close() may be followed by the end of the proactor.
+void Mailbox::noteArrival(bool isFirst) noexcept {
+  isEmpty_.store(false, std::memory_order_release);
+  if (isFirst) proactor_->wake();
+}
+
+RefPtr<LoopCall> Mailbox::take(std::vector<Functor>& functors) noexcept {
+  if (isEmpty()) return {};
+  const std::lock_guard lock(mutex_);
+  functors_.swap(functors);
   isEmpty_.store(true, std::memory_order_relaxed);
+  lastCall_ = nullptr;
+  return std::move(firstCall_);
 }
 
 void Mailbox::close() {

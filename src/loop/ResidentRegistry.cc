@@ -17,7 +17,7 @@ void ResidentRegistry::add(std::shared_ptr<LoopResident> resident) {
   added.index_ = static_cast<std::uint32_t>(live_++);
 }
 
-void ResidentRegistry::remove(LoopResident& resident) {
+void ResidentRegistry::remove(LoopResident& resident) noexcept {
   const std::uint32_t index = std::exchange(resident.index_, LoopResident::kAbsent);
   GYRE_CHECK(index < live_ && residents_[index].get() == &resident,
              "a resident was removed that is not there");
@@ -26,7 +26,7 @@ void ResidentRegistry::remove(LoopResident& resident) {
   if (index != live_) residents_[index]->index_ = index;
 }
 
-void ResidentRegistry::collect() {
+void ResidentRegistry::collect() noexcept {
   while (residents_.size() > live_) {
     // Popped first: its destructor runs user code (contexts), which may add and remove.
     const std::shared_ptr<LoopResident> ending = std::move(residents_.back());
@@ -47,7 +47,7 @@ void ResidentRegistry::visit(const void* group,
   }
 }
 
-void ResidentRegistry::beginClose(const void* group) {
+void ResidentRegistry::beginClose(const void* group) noexcept {
   for (std::size_t i = 0; i < live_; ++i) {
     // By index and with a copy: closing may add residents.
     const std::shared_ptr<LoopResident> resident = residents_[i];

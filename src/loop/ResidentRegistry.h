@@ -18,17 +18,19 @@ class ResidentRegistry {
   // May throw std::bad_alloc.
   void add(std::shared_ptr<LoopResident> resident);
   // The resident stays alive until collect(): it may be running.
-  void remove(LoopResident& resident);
+  void remove(LoopResident& resident) noexcept;
   bool hasRemoved() const noexcept { return residents_.size() > live_; }
   // Lets go of what was removed.
-  void collect();
+  void collect() noexcept;
 
   std::size_t size() const noexcept { return live_; }
+  // With those that were removed and not collected.
+  std::size_t places() const noexcept { return residents_.size(); }
   std::size_t sizeOf(const void* group) const noexcept;
   // None is added or removed meanwhile.
   void visit(const void* group, const std::function<void(LoopResident&)>& visit) const;
   // Begins to close those of a group, or all when it is null.
-  void beginClose(const void* group);
+  void beginClose(const void* group) noexcept;
 
  private:
   // The first live_ are residents, those behind them were removed and await collect(): so removing

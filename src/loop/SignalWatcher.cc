@@ -51,9 +51,9 @@ void SignalWatcher::end(int error) {
   loop_->removeResident(*this);
 }
 
-void SignalWatcher::beginClose() { loop_->proactor().cancel(read_); }
+void SignalWatcher::beginClose() noexcept { loop_->proactor().cancel(read_); }
 
-void SignalWatcher::handleRead(IoContext& context, const IoResult& result) {
+void SignalWatcher::handleRead(IoContext& context, const IoResult& result) noexcept {
   SignalWatcher& self = ownerOf<&SignalWatcher::read_>(context);
   Proactor& proactor = self.loop_->proactor();
   if (result.error != 0 || result.bytes != sizeof self.info_) return self.end(result.error);

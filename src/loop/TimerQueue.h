@@ -1,6 +1,8 @@
 // TimerQueue: the timers of one loop, as data: it is told the time and knows no loop.
 //
 // A binary heap by due time; among equals the order of their ids. Adding and cancelling: O(log n).
+// Memory is taken when a timer is added, and by nothing else: neither running one nor setting it
+// again can fail.
 //
 // Thread  The loop's.
 // Owns    The callbacks.
@@ -29,12 +31,20 @@ class TimerQueue {
 
   // REQUIRES: timer.id is valid and new. May throw std::bad_alloc: then nothing was added.
   void add(Timer timer);
+  // Adds one that is not due before set(), and stays when it has run. The same conditions.
+  void addIdle(TimerId id, Functor callback);
+  // It is due then, once, and no longer at the time it was set to before.
+  // REQUIRES: added by addIdle() and not cancelled.
+  void set(TimerId id, TimePoint due) noexcept;
+  // It is not due before it is set again. The same conditions.
+  void unset(TimerId id) noexcept;
   // Nothing when it has run, was cancelled or never was. Also from the timer's own callback.
-  void cancel(TimerId id);
+  void cancel(TimerId id) noexcept;
 
   // kForever when there is none.
   TimePoint nextDue() const noexcept { return heap_.empty() ? kForever : heap_.front().due; }
-  std::size_t size() const noexcept { return heap_.size(); }
+  // Those that run at the moment and those that are not set included.
+  std::size_t size() const noexcept { return stored_.size(); }
 
   // Takes the timers that are due at `now`, in order, and runs each by `invoke(callback)`, which
   // may call runDue again. Those added meanwhile wait for the next call, and count as due at `now`
@@ -48,26 +58,35 @@ class TimerQueue {
     TimePoint due;
     std::uint64_t id;
   };
+  static constexpr std::size_t kNowhere = ~std::size_t{0};
+  struct Stored {
+    std::size_t position;  // in heap_; kNowhere while it runs, or is not set
+    std::uint64_t order;   // of adding or setting
+    Timer timer;
+    bool isIdle;  // stays when it has run
+  };
   // The timer whose callback runs; in a chain where a callback runs others.
   struct Running {
-    std::uint64_t id;  // 0 when it was cancelled meanwhile
+    Stored* stored;
     Running* outer;
-  };
-  struct Stored {
-    std::size_t position;  // in heap_
-    std::uint64_t order;   // of adding
-    Timer timer;
+    bool isCancelled;
   };
 
-  // True and the timer in `timer` when the first is due and was not added after `lastOrder`.
-  bool takeDue(TimePoint now, std::uint64_t lastOrder, Timer& timer);
-  void putBack(Timer timer, TimePoint now);
-  Timer extract(std::size_t position);
-  void place(std::size_t position, const Entry& entry);
-  void siftUp(std::size_t position, Entry entry);
-  void siftDown(std::size_t position, Entry entry);
+  Stored& store(Timer timer, bool isIdle);
+  void push(Stored& stored) noexcept;
+  // Out of the heap.
+  void pull(Stored& stored) noexcept;
+  // The first, out of the heap, when it is due and was not added after `lastOrder`; or null.
+  Stored* takeDue(TimePoint now, std::uint64_t lastOrder) noexcept;
+  bool isRunning(const Stored& stored) const noexcept;
+  // Its callback has returned.
+  void finish(const Running& running, TimePoint now) noexcept;
+  void erase(const Stored& stored) noexcept;
+  void place(std::size_t position, const Entry& entry) noexcept;
+  void siftUp(std::size_t position, Entry entry) noexcept;
+  void siftDown(std::size_t position, Entry entry) noexcept;
 
-  std::vector<Entry> heap_;
+  std::vector<Entry> heap_;  // with room for all that are stored
   std::unordered_map<std::uint64_t, Stored> stored_;
   std::uint64_t lastOrder_ = 0;
   Running* running_ = nullptr;
@@ -78,14 +97,12 @@ template <typename Invoke>
 void TimerQueue::runDue(TimePoint now, Invoke invoke) {
   const std::uint64_t lastOrder = lastOrder_;
   const TimePoint outerEarliest = std::exchange(earliest_, now);
-  Timer timer;
-  while (takeDue(now, lastOrder, timer)) {
-    Running running{timer.id.value(), running_};
+  while (Stored* stored = takeDue(now, lastOrder)) {
+    Running running{stored, running_, false};
     running_ = &running;
-    invoke(timer.callback);
+    invoke(stored->timer.callback);
     running_ = running.outer;
-    const bool repeats = running.id != 0 && timer.interval > Duration::zero();
-    if (repeats) putBack(std::move(timer), now);
+    finish(running, now);
   }
   earliest_ = outerEarliest;
 }

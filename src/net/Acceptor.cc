@@ -31,18 +31,18 @@ void Acceptor::resume() {
   if (!isClosing_ && !accept_.isInFlight()) loop_->proactor().accept(accept_, listener_);
 }
 
-void Acceptor::beginClose() {
+void Acceptor::beginClose() noexcept {
   if (std::exchange(isClosing_, true)) return;
   loop_->proactor().cancel(accept_);
   loop_->markDirty(*this);
 }
 
-void Acceptor::settle() {
+void Acceptor::settle() noexcept {
   if (std::exchange(hasBatch_, false)) callbacks_.onBatch();
   if (isClosing_ && listener_.isValid() && !accept_.isInFlight()) finish();
 }
 
-void Acceptor::handleAccept(IoContext& context, const IoResult& result) {
+void Acceptor::handleAccept(IoContext& context, const IoResult& result) noexcept {
   Acceptor& self = ownerOf<&Acceptor::accept_>(context);
   if (!result.more) return self.handleEnd(result.error);
   self.callbacks_.onSocket(result.socket);

@@ -83,18 +83,18 @@ void ConnectAttempt::cancel() {
   beginClose();
 }
 
-void ConnectAttempt::beginClose() {
+void ConnectAttempt::beginClose() noexcept {
   if (connect_.isInFlight()) return loop_->proactor().cancel(connect_);
   if (openError_ != 0) loop_->markDirty(*this);
 }
 
-void ConnectAttempt::settle() {
+void ConnectAttempt::settle() noexcept {
   if (const int error = std::exchange(openError_, 0); error != 0) {
     finish({{}, error, explainConnectError(error)});
   }
 }
 
-void ConnectAttempt::handleConnect(IoContext& context, const IoResult& result) {
+void ConnectAttempt::handleConnect(IoContext& context, const IoResult& result) noexcept {
   ConnectAttempt& self = ownerOf<&ConnectAttempt::connect_>(context);
   // It may have succeeded all the same, before the cancel took effect.
   const bool isTooLate = self.isTooLate_ && result.error == ECANCELED;

@@ -38,13 +38,13 @@ class ConnectAttempt final : public LoopResident,
   ~ConnectAttempt() override;
 
   void cancel();
-  void beginClose() override;
-  void settle() override;
+  void beginClose() noexcept override;
+  void settle() noexcept override;
 
  private:
   int open(const ConnectOptions& options);
   void startTimer(std::chrono::milliseconds timeout);
-  static void handleConnect(IoContext& context, const IoResult& result);
+  static void handleConnect(IoContext& context, const IoResult& result) noexcept;
   void finish(ConnectResult result);
   bool isConnectedToItself() const noexcept;
 

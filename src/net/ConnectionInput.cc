@@ -10,7 +10,7 @@
 
 namespace gyre {
 
-void TcpConnection::handleInput(IoContext& context, const IoResult& result) {
+void TcpConnection::handleInput(IoContext& context, const IoResult& result) noexcept {
   TcpConnection& self = ownerOf<&TcpConnection::input_>(context);
   if (context.kind() == IoKind::Poll) return self.handleWatch(result);
   if (result.more) return self.handleBytes({result.data, result.bytes});

@@ -175,7 +175,7 @@ bool TcpConnection::sendsAlone(const IoSlice& slice) {
   return !hasOutput() || state() >= State::Joining;
 }
 
-void TcpConnection::handleSend(IoContext& context, const IoResult& result) {
+void TcpConnection::handleSend(IoContext& context, const IoResult& result) noexcept {
   ownerOf<&TcpConnection::send_>(context).handleSent(result);
 }
 

@@ -54,7 +54,7 @@ TcpConnection::Timeout TcpConnection::nextTimeout(TimePoint now) const noexcept 
   return next;
 }
 
-TimePoint TcpConnection::checkTimeouts(TimePoint now) {
+TimePoint TcpConnection::checkTimeouts(TimePoint now) noexcept {
   if (state() >= State::Joining || has(kAbortWanted)) return kForever;
   if (has(kOverBudget)) relaxBudget();
   if (isStarved(now)) shed();

@@ -89,7 +89,7 @@ void ResolverCore::answer(std::uint64_t id, ResolveResult result) {
   loop_->markDirty(*this);
 }
 
-void ResolverCore::settle() {
+void ResolverCore::settle() noexcept {
   if (isLoopEnding_) return end();
   // A callback may ask, cancel, and end this: then no query is left to be told.
   for (std::size_t i = 0; i < answered_.size(); ++i) tell(answered_[i]);
@@ -112,7 +112,7 @@ void ResolverCore::tell(std::uint64_t id) noexcept {
   loop_->proactor().mutableCounters().callbackFailures.add();
 }
 
-void ResolverCore::beginClose() {
+void ResolverCore::beginClose() noexcept {
   isLoopEnding_ = true;
   loop_->markDirty(*this);
 }

@@ -28,8 +28,8 @@ class ResolverCore final : public LoopResident, public std::enable_shared_from_t
   std::size_t pendingCount() const noexcept { return queries_.size(); }
   void end();
 
-  void beginClose() override;
-  void settle() override;
+  void beginClose() noexcept override;
+  void settle() noexcept override;
 
  private:
   struct Query {

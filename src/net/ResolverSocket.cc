@@ -49,7 +49,7 @@ void ResolverSocket::close() {
   loop_->removeResident(*this);
 }
 
-void ResolverSocket::handlePoll(IoContext& context, const IoResult& result) {
+void ResolverSocket::handlePoll(IoContext& context, const IoResult& result) noexcept {
   ResolverSocket& self = ownerOf<&ResolverSocket::poll_>(context);
   if (self.isReleased_) return self.close();
   if (result.error != 0 && result.error != ECANCELED) {

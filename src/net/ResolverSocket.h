@@ -32,10 +32,10 @@ class ResolverSocket final : public LoopResident {
   // c-ares is done with it: `ready` is not called any more.
   void release();
 
-  void beginClose() override {}  // the resolver's core ends, and releases this
+  void beginClose() noexcept override {}  // the resolver's core ends, and releases this
 
  private:
-  static void handlePoll(IoContext& context, const IoResult& result);
+  static void handlePoll(IoContext& context, const IoResult& result) noexcept;
   void update();
   void close();
 

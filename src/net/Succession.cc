@@ -151,9 +151,9 @@ std::shared_ptr<Succession> Succession::begin(EventLoop* loop, const std::vector
 Succession::Succession(EventLoop* loop, SocketHandle pipe, Callback onResult)
     : loop_(loop), pipe_(pipe), onResult_(std::move(onResult)), read_(&Succession::handleRead) {}
 
-void Succession::beginClose() { loop_->proactor().cancel(read_); }
+void Succession::beginClose() noexcept { loop_->proactor().cancel(read_); }
 
-void Succession::handleRead(IoContext& context, const IoResult& result) {
+void Succession::handleRead(IoContext& context, const IoResult& result) noexcept {
   Succession& self = ownerOf<&Succession::read_>(context);
   self.loop_->proactor().close(self.pipe_);
   self.loop_->removeResident(self);

@@ -26,13 +26,13 @@ class Succession final : public LoopResident {
                                            Callback onResult);
   // Internal
   Succession(EventLoop* loop, SocketHandle pipe, Callback onResult);
-  void beginClose() override;
+  void beginClose() noexcept override;
 
   // In the new process: tells the old one that this one serves. Nothing when there is none.
   static void announce();
 
  private:
-  static void handleRead(IoContext& context, const IoResult& result);
+  static void handleRead(IoContext& context, const IoResult& result) noexcept;
 
   EventLoop* const loop_;
   const SocketHandle pipe_;

@@ -111,7 +111,7 @@ void TcpConnection::drain() {
   guarded([this] { profile_->onDrain(shared_from_this()); });
 }
 
-void TcpConnection::beginClose() { requestAbort(CloseReason::Aborted, 0); }
+void TcpConnection::beginClose() noexcept { requestAbort(CloseReason::Aborted, 0); }
 
 // --- Loop thread
 
@@ -151,7 +151,7 @@ const void* TcpConnection::group() const noexcept {
 }
 
 // Runs once per iteration for a connection that asked for it: never inside a call of the user's.
-void TcpConnection::settle() {
+void TcpConnection::settle() noexcept {
   if (isSteady()) return submitSend();
   if (state() >= State::Joining) return;
   if (has(kAbortWanted)) return abort(reason_, error_);

@@ -74,47 +74,49 @@ void SimProactor::start(SimOperation& operation) {
                .amount = static_cast<std::int64_t>(operation.output.total())});
 }
 
-void SimProactor::accept(IoContext& context, SocketHandle listener) {
+void SimProactor::accept(IoContext& context, SocketHandle listener) noexcept {
   start(begin(context, IoKind::Accept, listener));
 }
 
-void SimProactor::receive(IoContext& context, SocketHandle socket) {
+void SimProactor::receive(IoContext& context, SocketHandle socket) noexcept {
   start(begin(context, IoKind::Receive, socket));
 }
 
-void SimProactor::receiveInto(IoContext& context, SocketHandle socket, std::span<char> into) {
+void SimProactor::receiveInto(IoContext& context, SocketHandle socket,
+                              std::span<char> into) noexcept {
   GYRE_CHECK(!into.empty(), "receiveInto: room for at least one byte");
   SimOperation& operation = begin(context, IoKind::ReceiveInto, socket);
   operation.into = into;
   start(operation);
 }
 
-void SimProactor::send(IoContext& context, SocketHandle socket, std::span<const IoSlice> slices) {
+void SimProactor::send(IoContext& context, SocketHandle socket,
+                       std::span<const IoSlice> slices) noexcept {
   SimOperation& operation = begin(context, IoKind::Send, socket);
   operation.output = SimOutput(slices);
   start(operation);
 }
 
-void SimProactor::connect(IoContext& context, SocketHandle socket, const InetAddress& to) {
+void SimProactor::connect(IoContext& context, SocketHandle socket, const InetAddress& to) noexcept {
   SimOperation& operation = begin(context, IoKind::Connect, socket);
   operation.to = to;
   start(operation);
 }
 
-void SimProactor::poll(IoContext& context, SocketHandle handle, std::uint32_t events) {
+void SimProactor::poll(IoContext& context, SocketHandle handle, std::uint32_t events) noexcept {
   SimOperation& operation = begin(context, IoKind::Poll, handle);
   operation.events = events;
   start(operation);
 }
 
-void SimProactor::read(IoContext& context, SocketHandle handle, std::span<char> into) {
+void SimProactor::read(IoContext& context, SocketHandle handle, std::span<char> into) noexcept {
   GYRE_CHECK(!into.empty(), "read: room for at least one byte");
   SimOperation& operation = begin(context, IoKind::Read, handle);
   operation.into = into;
   start(operation);
 }
 
-void SimProactor::cancel(IoContext& context) {
+void SimProactor::cancel(IoContext& context) noexcept {
   checkThread();
   if (!context.isInFlight() || context.isCancelRequested()) return;
   context.set(IoContext::kCancelRequested);
@@ -128,7 +130,7 @@ void SimProactor::cancel(IoContext& context) {
                .socket = operation.socket->number});
 }
 
-void SimProactor::cancelAll(SocketHandle handle) {
+void SimProactor::cancelAll(SocketHandle handle) noexcept {
   checkThread();
   SimSocket& socket = tcp_.get(handle);
   socket.cancelled = true;
@@ -138,7 +140,7 @@ void SimProactor::cancelAll(SocketHandle handle) {
 
 // --- Running
 
-void SimProactor::run(TimePoint deadline) {
+void SimProactor::run(TimePoint deadline) noexcept {
   checkThread();
   GYRE_CHECK(!running_, "Proactor::run was called from a handler");
   running_ = true;

@@ -32,16 +32,17 @@ class SimProactor final : public Proactor, public SimEngine {
   void wake() noexcept override { woken_ = true; }
   std::string_view name() const noexcept override { return "sim"; }
 
-  void accept(IoContext& context, SocketHandle listener) override;
-  void receive(IoContext& context, SocketHandle socket) override;
-  void receiveInto(IoContext& context, SocketHandle socket, std::span<char> into) override;
-  void send(IoContext& context, SocketHandle socket, std::span<const IoSlice> slices) override;
-  void connect(IoContext& context, SocketHandle socket, const InetAddress& to) override;
-  void poll(IoContext& context, SocketHandle handle, std::uint32_t events) override;
-  void read(IoContext& context, SocketHandle handle, std::span<char> into) override;
-  void cancel(IoContext& context) override;
-  void cancelAll(SocketHandle socket) override;
-  void run(TimePoint deadline) override;
+  void accept(IoContext& context, SocketHandle listener) noexcept override;
+  void receive(IoContext& context, SocketHandle socket) noexcept override;
+  void receiveInto(IoContext& context, SocketHandle socket, std::span<char> into) noexcept override;
+  void send(IoContext& context, SocketHandle socket,
+            std::span<const IoSlice> slices) noexcept override;
+  void connect(IoContext& context, SocketHandle socket, const InetAddress& to) noexcept override;
+  void poll(IoContext& context, SocketHandle handle, std::uint32_t events) noexcept override;
+  void read(IoContext& context, SocketHandle handle, std::span<char> into) noexcept override;
+  void cancel(IoContext& context) noexcept override;
+  void cancelAll(SocketHandle socket) noexcept override;
+  void run(TimePoint deadline) noexcept override;
 
   TimePoint now() const noexcept override { return world_.now(); }
   std::uint64_t random() noexcept override { return world_.random().next(); }

@@ -189,7 +189,7 @@ TEST_P(ContractConformanceDeathTest, Destructor_operationInFlight_isCaught) {
       {
         auto own = world().makeProactor();
         const SocketHandle listener = own->listen(InetAddress::loopback(0), {});
-        IoContext accept([](IoContext&, const IoResult&) {});
+        IoContext accept([](IoContext&, const IoResult&) noexcept {});
         own->accept(accept, listener);
         own.reset();
       },
@@ -200,7 +200,7 @@ TEST_P(ContractConformanceDeathTest, Context_destroyedInFlight_isCaught) {
   EXPECT_DEATH(
       {
         ConformanceSocket listener = listen();
-        IoContext accept([](IoContext&, const IoResult&) {});
+        IoContext accept([](IoContext&, const IoResult&) noexcept {});
         proactor().accept(accept, listener.get());
       },
       "IoContext was destroyed while its operation was in flight");

@@ -113,12 +113,12 @@ class Resident : public LoopResident {
  public:
   Resident(EventLoop& loop, std::string& log) : loop_(loop), log_(log) {}
   ~Resident() override { log_ += 'd'; }
-  void beginClose() override {
+  void beginClose() noexcept override {
     if (std::exchange(isClosing_, true)) return;
     log_ += 'b';
     closeSoon();
   }
-  void settle() override { log_ += 's'; }
+  void settle() noexcept override { log_ += 's'; }
 
  protected:
   virtual void closeSoon() {
@@ -148,7 +148,7 @@ class ReadingResident final : public Resident {
   void closeSoon() override { loop_.proactor().cancel(read_); }
 
  private:
-  static void handleRead(IoContext& context, const IoResult& result) {
+  static void handleRead(IoContext& context, const IoResult& result) noexcept {
     ReadingResident& self = ownerOf<&ReadingResident::read_>(context);
     EXPECT_EQ(result.error, ECANCELED);
     self.loop_.proactor().close(self.handle_);
@@ -286,7 +286,7 @@ TEST_F(EventLoopDeathTest, RunOnce_insideAnIoHandler_isCaught) {
       {
         EventLoop loop;
         static EventLoop* running = &loop;
-        IoContext poll([](IoContext&, const IoResult&) { running->runOnce(kNoWait); });
+        IoContext poll([](IoContext&, const IoResult&) noexcept { running->runOnce(kNoWait); });
         loop.proactor().poll(poll, loop.proactor().adopt(::eventfd(1, EFD_CLOEXEC)), 1);
         loop.runOnce(loop.now() + std::chrono::seconds(10));
       },
@@ -298,8 +298,8 @@ TEST_F(EventLoopDeathTest, RunOnce_insideSettle_isCaught) {
   class RunsInSettle final : public LoopResident {
    public:
     explicit RunsInSettle(EventLoop& loop) : loop_(loop) {}
-    void beginClose() override {}
-    void settle() override { loop_.runOnce(kNoWait); }
+    void beginClose() noexcept override {}
+    void settle() noexcept override { loop_.runOnce(kNoWait); }
 
    private:
     EventLoop& loop_;

@@ -16,7 +16,7 @@ class Resident final : public LoopResident {
   ~Resident() override {
     if (onDeath) onDeath();
   }
-  void beginClose() override {
+  void beginClose() noexcept override {
     ++closes;
     if (onClose) onClose();
   }

@@ -259,6 +259,75 @@ TEST_F(TimerQueueTest, Repeating_cancelledWhileItsCallbackRunsTheQueueAgain_isTh
   EXPECT_EQ(queue_.size(), 0U);
 }
 
+// --- Set again and again
+
+class IdleTimerTest : public TimerQueueTest {
+ protected:
+  TimerId addIdle(Functor callback) {
+    const TimerId id(++lastId_);
+    queue_.addIdle(id, std::move(callback));
+    return id;
+  }
+  TimerId addIdleNamed(char name) {
+    return addIdle([this, name] { ran_ += name; });
+  }
+};
+
+TEST_F(IdleTimerTest, RunsOncePerSet) {
+  const TimerId id = addIdleNamed('i');
+  EXPECT_EQ(queue_.nextDue(), kForever);
+  EXPECT_EQ(run(at(100)), "");
+  queue_.set(id, at(110));
+  EXPECT_EQ(queue_.nextDue(), at(110));
+  EXPECT_EQ(run(at(109)), "");
+  EXPECT_EQ(run(at(200)), "i");
+  EXPECT_EQ(run(at(300)), "");
+  queue_.set(id, at(310));
+  EXPECT_EQ(run(at(310)), "i");
+}
+
+TEST_F(IdleTimerTest, Set_again_movesIt_andUnsetTakesItBack) {
+  const TimerId id = addIdleNamed('i');
+  addNamed(at(20), 'o');
+  queue_.set(id, at(10));
+  queue_.set(id, at(30));
+  EXPECT_EQ(run(at(20)), "o");
+  queue_.unset(id);
+  queue_.unset(id);
+  EXPECT_EQ(run(at(40)), "");
+  queue_.set(id, at(50));
+  EXPECT_EQ(run(at(50)), "i");
+}
+
+TEST_F(IdleTimerTest, Set_inItsOwnCallback_waitsForTheNextRun) {
+  TimerId id;
+  id = addIdle([&] {
+    ran_ += 'i';
+    queue_.set(id, at(1));
+  });
+  queue_.set(id, at(1));
+  EXPECT_EQ(run(at(5)), "i");
+  EXPECT_EQ(run(at(6)), "i");
+  queue_.cancel(id);
+  EXPECT_EQ(run(at(7)), "");
+  EXPECT_EQ(queue_.size(), 0U);
+}
+
+TEST_F(IdleTimerTest, Cancel_inItsOwnNestedRun_letsGoOnceBothHaveReturned) {
+  auto token = std::make_shared<int>(0);
+  TimerId id;
+  id = addIdle([&, token] {
+    if (++*token == 2) return queue_.cancel(id);
+    queue_.set(id, at(1));
+    queue_.runDue(at(2), [](Functor& callback) { callback(); });
+    ran_ += std::to_string(*token);
+  });
+  queue_.set(id, at(1));
+  EXPECT_EQ(run(at(1)), "2");
+  EXPECT_EQ(queue_.size(), 0U);
+  EXPECT_EQ(token.use_count(), 1);
+}
+
 // --- Many
 
 TEST_F(TimerQueueTest, HundredThousand_inAnyOrder_runInOrderAndOnce) {

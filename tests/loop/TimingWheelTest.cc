@@ -22,8 +22,8 @@ constexpr milliseconds kTick{100};
 // Asked once its time has come; answers what the test says, "not again" when it says nothing.
 class Sleeper : public LoopResident {
  public:
-  void beginClose() override {}
-  TimePoint checkTimeouts(TimePoint now) override {
+  void beginClose() noexcept override {}
+  TimePoint checkTimeouts(TimePoint now) noexcept override {
     asked.push_back(now);
     return answer ? answer(now) : kForever;
   }

@@ -10,7 +10,7 @@ namespace {
 
 class IoQueueTest : public testing::Test {
  protected:
-  static void ignore(IoContext&, const IoResult&) {}
+  static void ignore(IoContext&, const IoResult&) noexcept {}
 
   static std::vector<IoContext*> drain(IoQueue& queue) {
     std::vector<IoContext*> all;

@@ -19,7 +19,7 @@ using std::chrono::milliseconds;
 
 class PausedAcceptsTest : public testing::Test {
  protected:
-  static void ignore(IoContext&, const IoResult&) {}
+  static void ignore(IoContext&, const IoResult&) noexcept {}
 
   PausedAcceptsTest() {
     setLogSink([this](LogLevel, std::string_view text) { logged_.emplace_back(text); });

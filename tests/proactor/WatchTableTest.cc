@@ -9,7 +9,7 @@
 namespace gyre {
 namespace {
 
-void ignore(IoContext&, const IoResult&) {}
+void ignore(IoContext&, const IoResult&) noexcept {}
 
 TEST(WatchTableTest, Find_neverGrownTo_isNull) {
   WatchTable table;

@@ -35,7 +35,7 @@ struct SimRecorder {
   SimRecorder(const SimRecorder&) = delete;
   SimRecorder& operator=(const SimRecorder&) = delete;
 
-  static void handle(IoContext& context, const IoResult& result);
+  static void handle(IoContext& context, const IoResult& result) noexcept;
 
   bool hasEnded() const { return !told.empty() && !told.back().more; }
   int error() const { return told.back().error; }
@@ -47,7 +47,7 @@ struct SimRecorder {
   std::function<void(const IoResult&)> onResult;
 };
 
-inline void SimRecorder::handle(IoContext& context, const IoResult& result) {
+inline void SimRecorder::handle(IoContext& context, const IoResult& result) noexcept {
   SimRecorder& self = ownerOf<&SimRecorder::context>(context);
   self.told.push_back(result);
   if (result.data != nullptr) self.data.append(result.data, result.bytes);

@@ -52,10 +52,10 @@ class SimRawEcho {
     }
 
    private:
-    static void handleReceive(IoContext& context, const IoResult& result) {
+    static void handleReceive(IoContext& context, const IoResult& result) noexcept {
       ownerOf<&Connection::receive_>(context).received(result);
     }
-    static void handleSend(IoContext& context, const IoResult& result) {
+    static void handleSend(IoContext& context, const IoResult& result) noexcept {
       ownerOf<&Connection::send_>(context).sent(result);
     }
     Proactor& engine() { return *server_.engine_; }
@@ -110,7 +110,7 @@ class SimRawEcho {
     bool isAborted_ = false;
   };
 
-  static void handleAccept(IoContext& context, const IoResult& result) {
+  static void handleAccept(IoContext& context, const IoResult& result) noexcept {
     SimRawEcho& self = ownerOf<&SimRawEcho::accept_>(context);
     if (!result.more) return;
     self.connections_[result.socket.value()] = std::make_unique<Connection>(self, result.socket);

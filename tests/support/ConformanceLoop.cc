@@ -155,7 +155,7 @@ ConformanceOperation::Completion ConformanceOperation::join() {
   return told_.empty() ? Completion() : told_.back();
 }
 
-void ConformanceOperation::handle(IoContext& context, const IoResult& result) {
+void ConformanceOperation::handle(IoContext& context, const IoResult& result) noexcept {
   auto& operation = ownerOf<&ConformanceOperation::context_>(context);
   ConformanceLoop& loop = operation.loop_;
   loop.enterHandler(context.kind());

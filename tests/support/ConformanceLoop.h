@@ -113,7 +113,7 @@ class ConformanceOperation {
  private:
   friend class ConformanceLoop;
 
-  static void handle(IoContext& context, const IoResult& result);
+  static void handle(IoContext& context, const IoResult& result) noexcept;
   void note(const IoResult& result);
   void begin();
 

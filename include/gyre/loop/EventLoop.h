@@ -18,6 +18,7 @@
 #include "gyre/base/Export.h"
 #include "gyre/base/RefPtr.h"
 #include "gyre/loop/CoarseTime.h"
+#include "gyre/loop/LoopCall.h"
 #include "gyre/loop/LoopResident.h"
 #include "gyre/loop/Mailbox.h"
 #include "gyre/loop/TimerId.h"
@@ -26,6 +27,7 @@
 namespace gyre {
 
 class BlockPool;
+class DirtyQueue;
 class ResidentRegistry;
 class TimerInbox;
 class TimerQueue;
@@ -64,11 +66,13 @@ class GYRE_API EventLoop {
   void assertInLoopThread() const;
 
   // Timers run on the loop's thread. A time in the past is due at once; an interval is > 0.
+  // Setting one may throw std::bad_alloc: then there is none. Repeating needs no more memory.
   // Repeating timers stay on their grid: a late one neither drifts nor piles up.
   TimerId runAt(TimePoint when, Functor callback);
   TimerId runAfter(Duration delay, Functor callback);
   TimerId runEvery(Duration interval, Functor callback);
-  // Nothing when it has run. On the loop's thread it certainly does not run afterwards.
+  // Nothing when it has run. On the loop's thread it certainly does not run afterwards, and this
+  // does not throw; elsewhere it may throw std::bad_alloc: then nothing was cancelled.
   void cancel(TimerId timer);
 
   const LoopCounters& counters() const noexcept { return proactor_->counters(); }
@@ -93,14 +97,24 @@ class GYRE_API EventLoop {
   // True exactly while handlers of completions run, or the settle() of residents: user callbacks.
   bool isDispatching() const noexcept { return isDispatching_; }
 
+  // --- Internal: timers that must not fail
+
+  // Takes the memory of a timer that setTimer() makes due: once, and again each time. May throw
+  // std::bad_alloc. It stays until cancel().
+  TimerId reserveTimer(Functor callback);
+  // Due after this delay, and no longer when it was due before. REQUIRES: made by reserveTimer().
+  void setTimer(TimerId timer, Duration delay) noexcept;
+  void unsetTimer(TimerId timer) noexcept;
+
   // --- Internal: for residents
 
   BlockPool& blocks() noexcept { return *blocks_; }
   // A callback of this connection has returned.
   void noteCallback(std::uint64_t connection) noexcept { noteReturn("connection", connection); }
+  // May throw std::bad_alloc: then nothing was added.
   void addResident(std::shared_ptr<LoopResident> resident);
   // The resident stays alive until the end of the iteration.
-  void removeResident(LoopResident& resident);
+  void removeResident(LoopResident& resident) noexcept;
   // Its settle() runs before the loop waits next.
   void markDirty(LoopResident& resident) noexcept;
   // For settle(): no other resident is settled beside it.
@@ -117,12 +131,14 @@ class GYRE_API EventLoop {
   // Calls it with each resident of a group, which neither adds nor removes any meanwhile.
   void visitResidents(const void* group, const std::function<void(LoopResident&)>& visit);
   // Begins to close the residents of a group, all of them for null.
-  void closeResidents(const void* group);
+  void closeResidents(const void* group) noexcept;
 
  private:
   TimerId addTimer(TimePoint due, Duration interval, Functor callback);
   void iterate(TimePoint deadline);
   void runFunctors();
+  void runCalls() noexcept;
+  bool hasFunctors() const noexcept { return nextFunctor_ < functors_.size() || calls_; }
   void takeArrivedTimers();
   void runTimers();
   void settleDirty();
@@ -146,8 +162,9 @@ class GYRE_API EventLoop {
   RefPtr<Mailbox> mailbox_;
   std::vector<Functor> functors_;  // taken from the mailbox
   std::size_t nextFunctor_ = 0;    // the first of them that has not run
-  std::vector<LoopResident*> dirty_;
-  std::size_t settling_ = 0;  // of them, in the round that runs
+  RefPtr<LoopCall> calls_;         // taken with them
+  std::unique_ptr<DirtyQueue> dirty_;
+  std::size_t settling_ = 0;  // residents, in the round that runs
   TimePoint trimDue_ = kForever;
   Duration slowLimit_ = std::chrono::milliseconds(500);
   std::uint64_t lastReturn_ = 0;  // of a callback, by the processor's counter

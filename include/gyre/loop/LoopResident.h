@@ -21,12 +21,12 @@ class GYRE_API LoopResident {
 
   // Starts to close without waiting for the peer. Idempotent. The resident leaves the registry by
   // itself when its last completion has returned; never inside this call.
-  virtual void beginClose() = 0;
+  virtual void beginClose() noexcept = 0;
   // Runs once per iteration after markDirty(): submits output, tells what is due to be told.
-  virtual void settle() {}
+  virtual void settle() noexcept {}
   // Its time in the loop's timing wheel has come: does what is due and returns when to be asked
   // again, kForever for not before moveTimeout(). REQUIRES: it does not call removeTimeout().
-  virtual TimePoint checkTimeouts(TimePoint) { return kForever; }
+  virtual TimePoint checkTimeouts(TimePoint) noexcept { return kForever; }
   // Whom this resident belongs to, for closing one group of several on a loop.
   virtual const void* group() const noexcept { return nullptr; }
 

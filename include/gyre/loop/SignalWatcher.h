@@ -31,11 +31,11 @@ class GYRE_API SignalWatcher final : public LoopResident {
   static void quitOn(EventLoop* loop, std::initializer_list<int> numbers = {SIGINT, SIGTERM});
   // Internal
   SignalWatcher(EventLoop* loop, SocketHandle handle, Callback callback);
-  void beginClose() override;
+  void beginClose() noexcept override;
 
  private:
   void end(int error);
-  static void handleRead(IoContext& context, const IoResult& result);
+  static void handleRead(IoContext& context, const IoResult& result) noexcept;
 
   EventLoop* const loop_;
   const SocketHandle handle_;

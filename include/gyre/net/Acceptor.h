@@ -31,12 +31,12 @@ class GYRE_API Acceptor final : public LoopResident {
   void pause();
   void resume();
 
-  void beginClose() override;
-  void settle() override;
+  void beginClose() noexcept override;
+  void settle() noexcept override;
   const void* group() const noexcept override { return this; }
 
  private:
-  static void handleAccept(IoContext& context, const IoResult& result);
+  static void handleAccept(IoContext& context, const IoResult& result) noexcept;
   void handleEnd(int error);
   void finish();
 

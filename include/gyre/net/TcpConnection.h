@@ -169,9 +169,9 @@ class GYRE_API TcpConnection final : public LoopResident,
   void connectEstablished();
   // Once, when its server drains.
   void drain();
-  void beginClose() override;
-  void settle() override;
-  TimePoint checkTimeouts(TimePoint now) override;
+  void beginClose() noexcept override;
+  void settle() noexcept override;
+  TimePoint checkTimeouts(TimePoint now) noexcept override;
   const void* group() const noexcept override;
   // How far the codec has come with what is unread.
   FrameProgress frameProgress() const noexcept {
@@ -254,7 +254,7 @@ class GYRE_API TcpConnection final : public LoopResident,
   void handleThrow() noexcept;
 
   // Input
-  static void handleInput(IoContext& context, const IoResult& result);
+  static void handleInput(IoContext& context, const IoResult& result) noexcept;
   void handleBytes(std::string_view bytes);
   void handleEndOfStream();
   void handleWatch(const IoResult& result);
@@ -285,7 +285,7 @@ class GYRE_API TcpConnection final : public LoopResident,
   void dropOutput() noexcept;
   void submitSend();
   bool sendsAlone(const IoSlice& slice);
-  static void handleSend(IoContext& context, const IoResult& result);
+  static void handleSend(IoContext& context, const IoResult& result) noexcept;
   void handleSent(const IoResult& result);
   void outputEmptied();
   bool hasOutput() const noexcept { return output_ != nullptr; }

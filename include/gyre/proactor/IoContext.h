@@ -40,8 +40,9 @@ struct IoResult {
 
 class IoContext {
  public:
-  // Runs on the Proactor's thread, inside Proactor::run and nowhere else.
-  using Handler = void (*)(IoContext& context, const IoResult& result);
+  // Runs on the Proactor's thread, inside Proactor::run and nowhere else. It does not throw, by
+  // type: nothing above it could take an exception, and the others of its batch would get lost.
+  using Handler = void (*)(IoContext& context, const IoResult& result) noexcept;
 
   explicit constexpr IoContext(Handler handler) noexcept : handler_(handler) {}
   IoContext(const IoContext&) = delete;
@@ -94,7 +95,7 @@ class IoContext {
   }
   // Delivers a completion. A terminal one ends the flight first, so that the handler may start the
   // context again or destroy it: the caller touches it no more.
-  void complete(const IoResult& result) {
+  void complete(const IoResult& result) noexcept {
     if (!result.more) state_.flags = 0;
     handler_(*this, result);
   }

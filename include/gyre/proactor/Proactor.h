@@ -84,40 +84,43 @@ class GYRE_API Proactor {
   virtual RingGrant grant() const noexcept { return {}; }
 
   // --- Loop thread: operations. Each REQUIRES that its context is not in flight.
+  // None throws: one that finds no memory completes with ENOMEM, in run().
 
   // A stream: one completion per connection, `socket` = the new handle. It may be used with another
   // Proactor of the same engine. Ends only by cancel or when the listener is no listener.
-  virtual void accept(IoContext& context, SocketHandle listener) = 0;
+  virtual void accept(IoContext& context, SocketHandle listener) noexcept = 0;
   // A stream: each completion lends bytes until the handler returns, or keepLent() is undone. Ends
   // with error 0 (end of stream) or an errno value. REQUIRES: no other receive is in flight on the
   // socket.
-  virtual void receive(IoContext& context, SocketHandle socket) = 0;
+  virtual void receive(IoContext& context, SocketHandle socket) noexcept = 0;
   // One completion: bytes > 0, or 0 for end of stream, or an error.
-  virtual void receiveInto(IoContext& context, SocketHandle socket, std::span<char> into) = 0;
+  virtual void receiveInto(IoContext& context, SocketHandle socket,
+                           std::span<char> into) noexcept = 0;
   // One completion, with the bytes done and, when not all, the error. Short sends are continued
   // inside, except after a cancel, and where kept bytes are left: such a send ends with EAGAIN. The
   // slices are copied, what they point to is not.
   // REQUIRES: 1..kSendSlicesMax slices, not empty, of at most kSendBytesMax bytes together; no
   // other send is in flight on the socket.
-  virtual void send(IoContext& context, SocketHandle socket, std::span<const IoSlice> slices) = 0;
+  virtual void send(IoContext& context, SocketHandle socket,
+                    std::span<const IoSlice> slices) noexcept = 0;
   // One completion: error 0 when connected.
-  virtual void connect(IoContext& context, SocketHandle socket, const InetAddress& to) = 0;
+  virtual void connect(IoContext& context, SocketHandle socket, const InetAddress& to) noexcept = 0;
   // One completion: the events of poll(2) that came. POLLERR and POLLHUP always count.
-  virtual void poll(IoContext& context, SocketHandle handle, std::uint32_t events) = 0;
+  virtual void poll(IoContext& context, SocketHandle handle, std::uint32_t events) noexcept = 0;
   // One completion, for an adopted eventfd, signalfd or pipe.
-  virtual void read(IoContext& context, SocketHandle handle, std::span<char> into) = 0;
+  virtual void read(IoContext& context, SocketHandle handle, std::span<char> into) noexcept = 0;
 
   // Asks an operation to end soon; nothing when it is not in flight. Its terminal completion comes
   // with ECANCELED, or with what it had come to by then.
-  virtual void cancel(IoContext& context) = 0;
+  virtual void cancel(IoContext& context) noexcept = 0;
   // The same for every operation in flight on the socket.
   // REQUIRES: no operation is started on the socket before it has been closed.
-  virtual void cancelAll(SocketHandle socket) = 0;
+  virtual void cancelAll(SocketHandle socket) noexcept = 0;
 
   // Submits all that is queued, waits until something completes, wake() was called or the deadline
   // has come, and dispatches. The only place where handlers run. REQUIRES: not called from a
   // handler.
-  virtual void run(TimePoint deadline) = 0;
+  virtual void run(TimePoint deadline) noexcept = 0;
   // Operations that still owe a terminal completion, the engine's own not counted.
   std::size_t operationsInFlight() const noexcept { return operationsInFlight_; }
 

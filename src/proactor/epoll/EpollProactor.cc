@@ -35,7 +35,7 @@ int EpollProactor::socketFlags() const noexcept { return SOCK_NONBLOCK; }
 
 // --- Verbs
 
-void EpollProactor::accept(IoContext& context, SocketHandle listener) {
+void EpollProactor::accept(IoContext& context, SocketHandle listener) noexcept {
   Watch* watch = begin(context, IoKind::Accept, listener);
   if (watch == nullptr) return;
   const int error = setNonBlocking(listener.value());
@@ -44,31 +44,34 @@ void EpollProactor::accept(IoContext& context, SocketHandle listener) {
   enqueue(watch->input, context);
 }
 
-void EpollProactor::receive(IoContext& context, SocketHandle socket) {
+void EpollProactor::receive(IoContext& context, SocketHandle socket) noexcept {
   Watch* watch = begin(context, IoKind::Receive, socket);
   if (watch != nullptr) enqueue(watch->input, context);
 }
 
-void EpollProactor::receiveInto(IoContext& context, SocketHandle socket, std::span<char> into) {
+void EpollProactor::receiveInto(IoContext& context, SocketHandle socket,
+                                std::span<char> into) noexcept {
   Watch* watch = begin(context, IoKind::ReceiveInto, socket);
   const IoSlice slice{into.data(), into.size()};
   if (watch != nullptr && giveTransfer(context, {&slice, 1})) enqueue(watch->input, context);
 }
 
-void EpollProactor::read(IoContext& context, SocketHandle handle, std::span<char> into) {
+void EpollProactor::read(IoContext& context, SocketHandle handle, std::span<char> into) noexcept {
   Watch* watch = begin(context, IoKind::Read, handle);
   const IoSlice slice{into.data(), into.size()};
   if (watch != nullptr && giveTransfer(context, {&slice, 1})) enqueue(watch->input, context);
 }
 
-void EpollProactor::send(IoContext& context, SocketHandle socket, std::span<const IoSlice> slices) {
+void EpollProactor::send(IoContext& context, SocketHandle socket,
+                         std::span<const IoSlice> slices) noexcept {
   GYRE_CHECK(!slices.empty() && slices.size() <= kSendSlicesMax, "send takes 1 to 32 slices");
   Watch* watch = begin(context, IoKind::Send, socket);
   if (watch != nullptr && giveTransfer(context, slices)) enqueue(watch->output, context);
 }
 
 // The call itself does not wait and tells nobody, so it need not be put off, nor its address kept.
-void EpollProactor::connect(IoContext& context, SocketHandle socket, const InetAddress& to) {
+void EpollProactor::connect(IoContext& context, SocketHandle socket,
+                            const InetAddress& to) noexcept {
   Watch* watch = begin(context, IoKind::Connect, socket);
   if (watch == nullptr) return;
   context.state().error = static_cast<std::int16_t>(-connectNow(socket.value(), to));
@@ -76,14 +79,14 @@ void EpollProactor::connect(IoContext& context, SocketHandle socket, const InetA
   enqueue(watch->output, context);
 }
 
-void EpollProactor::poll(IoContext& context, SocketHandle handle, std::uint32_t events) {
+void EpollProactor::poll(IoContext& context, SocketHandle handle, std::uint32_t events) noexcept {
   Watch* watch = begin(context, IoKind::Poll, handle);
   if (watch == nullptr) return;
   setPollEvents(context, events);
   enqueue(watch->polls, context);
 }
 
-void EpollProactor::cancel(IoContext& context) {
+void EpollProactor::cancel(IoContext& context) noexcept {
   if (!context.isInFlight() || context.isCancelRequested()) return;
   context.set(IoContext::kCancelRequested);
   Watch* watch = watches_.find(context.state().socket);
@@ -92,7 +95,7 @@ void EpollProactor::cancel(IoContext& context) {
   watches_.pushWork(context.state().socket);
 }
 
-void EpollProactor::cancelAll(SocketHandle socket) {
+void EpollProactor::cancelAll(SocketHandle socket) noexcept {
   markCancelled(socket);
   Watch* watch = watches_.find(socket.value());
   if (watch == nullptr) return;
@@ -160,7 +163,7 @@ void EpollProactor::forget(SocketHandle socket) noexcept {
 
 // --- Running
 
-void EpollProactor::run(TimePoint deadline) {
+void EpollProactor::run(TimePoint deadline) noexcept {
   GYRE_CHECK(!running_, "Proactor::run was called from a handler");
   running_ = true;
   const std::uint64_t deliveredBefore = delivered_;

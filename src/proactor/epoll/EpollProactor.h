@@ -34,17 +34,18 @@ class EpollProactor final : public KernelProactor {
 
   std::string_view name() const noexcept override { return "epoll"; }
 
-  void accept(IoContext& context, SocketHandle listener) override;
-  void receive(IoContext& context, SocketHandle socket) override;
-  void receiveInto(IoContext& context, SocketHandle socket, std::span<char> into) override;
-  void send(IoContext& context, SocketHandle socket, std::span<const IoSlice> slices) override;
+  void accept(IoContext& context, SocketHandle listener) noexcept override;
+  void receive(IoContext& context, SocketHandle socket) noexcept override;
+  void receiveInto(IoContext& context, SocketHandle socket, std::span<char> into) noexcept override;
+  void send(IoContext& context, SocketHandle socket,
+            std::span<const IoSlice> slices) noexcept override;
   // A unix socket whose backlog is full ends with EAGAIN: no event would say when to try again.
-  void connect(IoContext& context, SocketHandle socket, const InetAddress& to) override;
-  void poll(IoContext& context, SocketHandle handle, std::uint32_t events) override;
-  void read(IoContext& context, SocketHandle handle, std::span<char> into) override;
-  void cancel(IoContext& context) override;
-  void cancelAll(SocketHandle socket) override;
-  void run(TimePoint deadline) override;
+  void connect(IoContext& context, SocketHandle socket, const InetAddress& to) noexcept override;
+  void poll(IoContext& context, SocketHandle handle, std::uint32_t events) noexcept override;
+  void read(IoContext& context, SocketHandle handle, std::span<char> into) noexcept override;
+  void cancel(IoContext& context) noexcept override;
+  void cancelAll(SocketHandle socket) noexcept override;
+  void run(TimePoint deadline) noexcept override;
 
  private:
   void forget(SocketHandle socket) noexcept override;

@@ -75,11 +75,11 @@ UringProactor::~UringProactor() {
 
 // --- Verbs
 
-void UringProactor::accept(IoContext& context, SocketHandle listener) {
+void UringProactor::accept(IoContext& context, SocketHandle listener) noexcept {
   if (begin(context, IoKind::Accept, listener)) armAccept(context);
 }
 
-void UringProactor::receive(IoContext& context, SocketHandle socket) {
+void UringProactor::receive(IoContext& context, SocketHandle socket) noexcept {
   if (!begin(context, IoKind::Receive, socket)) return;
   if (!buffers_.isOpen()) {
     const int result = openBuffers();
@@ -88,7 +88,8 @@ void UringProactor::receive(IoContext& context, SocketHandle socket) {
   armReceive(context);
 }
 
-void UringProactor::receiveInto(IoContext& context, SocketHandle socket, std::span<char> into) {
+void UringProactor::receiveInto(IoContext& context, SocketHandle socket,
+                                std::span<char> into) noexcept {
   if (!begin(context, IoKind::ReceiveInto, socket)) return;
   Block* block = acquireBlock(context);
   if (block == nullptr) return;
@@ -96,7 +97,7 @@ void UringProactor::receiveInto(IoContext& context, SocketHandle socket, std::sp
   armInto(context);
 }
 
-void UringProactor::read(IoContext& context, SocketHandle handle, std::span<char> into) {
+void UringProactor::read(IoContext& context, SocketHandle handle, std::span<char> into) noexcept {
   if (!begin(context, IoKind::Read, handle)) return;
   Block* block = acquireBlock(context);
   if (block == nullptr) return;
@@ -104,7 +105,8 @@ void UringProactor::read(IoContext& context, SocketHandle handle, std::span<char
   armInto(context);
 }
 
-void UringProactor::send(IoContext& context, SocketHandle socket, std::span<const IoSlice> slices) {
+void UringProactor::send(IoContext& context, SocketHandle socket,
+                         std::span<const IoSlice> slices) noexcept {
   GYRE_CHECK(!slices.empty() && slices.size() <= kSendSlicesMax, "send takes 1 to 32 slices");
   if (!begin(context, IoKind::Send, socket)) return;
   Block* block = acquireBlock(context);
@@ -121,7 +123,8 @@ void UringProactor::send(IoContext& context, SocketHandle socket, std::span<cons
   armSend(context);
 }
 
-void UringProactor::connect(IoContext& context, SocketHandle socket, const InetAddress& to) {
+void UringProactor::connect(IoContext& context, SocketHandle socket,
+                            const InetAddress& to) noexcept {
   if (!begin(context, IoKind::Connect, socket)) return;
   Block* block = acquireBlock(context);
   if (block == nullptr) return;
@@ -131,13 +134,13 @@ void UringProactor::connect(IoContext& context, SocketHandle socket, const InetA
   sqe.off = to.length();
 }
 
-void UringProactor::poll(IoContext& context, SocketHandle handle, std::uint32_t events) {
+void UringProactor::poll(IoContext& context, SocketHandle handle, std::uint32_t events) noexcept {
   if (!begin(context, IoKind::Poll, handle)) return;
   context.state().events = events | POLLERR | POLLHUP | POLLNVAL;
   armPoll(context);
 }
 
-void UringProactor::cancel(IoContext& context) {
+void UringProactor::cancel(IoContext& context) noexcept {
   if (!context.isInFlight() || context.isCancelRequested()) return;
   context.set(IoContext::kCancelRequested);
   if (context.has(IoContext::kQueued)) cancelledQueued_ = true;
@@ -152,7 +155,7 @@ void UringProactor::queueCancel(IoContext& context) noexcept {
   sqe.flags = IOSQE_CQE_SKIP_SUCCESS;
 }
 
-void UringProactor::cancelAll(SocketHandle socket) {
+void UringProactor::cancelAll(SocketHandle socket) noexcept {
   markCancelled(socket);
   pausedAccepts_.cancelAll(socket);
   cancelledQueued_ = true;

@@ -37,19 +37,20 @@ class UringProactor final : public KernelProactor {
   std::string_view name() const noexcept override { return "uring"; }
   RingGrant grant() const noexcept override { return ring_.grant(); }
 
-  void accept(IoContext& context, SocketHandle listener) override;
-  void receive(IoContext& context, SocketHandle socket) override;
-  void receiveInto(IoContext& context, SocketHandle socket, std::span<char> into) override;
-  void send(IoContext& context, SocketHandle socket, std::span<const IoSlice> slices) override;
-  void connect(IoContext& context, SocketHandle socket, const InetAddress& to) override;
-  void poll(IoContext& context, SocketHandle handle, std::uint32_t events) override;
-  void read(IoContext& context, SocketHandle handle, std::span<char> into) override;
-  void cancel(IoContext& context) override;
-  void cancelAll(SocketHandle socket) override;
+  void accept(IoContext& context, SocketHandle listener) noexcept override;
+  void receive(IoContext& context, SocketHandle socket) noexcept override;
+  void receiveInto(IoContext& context, SocketHandle socket, std::span<char> into) noexcept override;
+  void send(IoContext& context, SocketHandle socket,
+            std::span<const IoSlice> slices) noexcept override;
+  void connect(IoContext& context, SocketHandle socket, const InetAddress& to) noexcept override;
+  void poll(IoContext& context, SocketHandle handle, std::uint32_t events) noexcept override;
+  void read(IoContext& context, SocketHandle handle, std::span<char> into) noexcept override;
+  void cancel(IoContext& context) noexcept override;
+  void cancelAll(SocketHandle socket) noexcept override;
   bool keepLent(std::string_view bytes) noexcept override;
   void returnLent(const char* byte) noexcept override;
   IoResult trySend(SocketHandle socket, std::string_view bytes) noexcept override;
-  void run(TimePoint deadline) override;
+  void run(TimePoint deadline) noexcept override;
 
  private:
   // What only a send or connect in flight needs; it stays where it is until the terminal
@@ -129,7 +130,7 @@ class UringProactor final : public KernelProactor {
   bool pollGoesOn(IoContext& context, const io_uring_cqe& cqe, std::uint32_t events) noexcept;
   void handleOnce(IoContext& context, int result);
   static bool isRetry(int error) noexcept { return error == EINTR || error == EAGAIN; }
-  static void handleWake(IoContext& context, const IoResult& result);
+  static void handleWake(IoContext& context, const IoResult& result) noexcept;
 
   // In `error` of an armed receive: full buffers in a row, small ones of a bulk stream, or this.
   static constexpr std::int16_t kNothingYet = -1;

@@ -6,7 +6,7 @@
 
 namespace gyre {
 
-void UringProactor::run(TimePoint deadline) {
+void UringProactor::run(TimePoint deadline) noexcept {
   GYRE_CHECK(!running_, "Proactor::run was called from a handler");
   running_ = true;
   waitForCompletions(prepare() ? kNoWait : deadline);
@@ -149,6 +149,6 @@ void UringProactor::dispatchOne(const io_uring_cqe& cqe) {
   }
 }
 
-void UringProactor::handleWake(IoContext&, const IoResult&) {}
+void UringProactor::handleWake(IoContext&, const IoResult&) noexcept {}
 
 }  // namespace gyre
