@@ -16,6 +16,7 @@
 #include "BenchRun.h"
 #include "Commands.h"
 #include "EngineOption.h"
+#include "HeldSignals.h"
 #include "NumberOption.h"
 #include "Output.h"
 
@@ -150,18 +151,11 @@ void raiseDescriptorLimit(std::size_t connections) {
                            " descriptors this process may have (raise ulimit -Hn)");
 }
 
-void holdSignals() {
-  sigset_t signals;
-  ::sigemptyset(&signals);
-  ::sigaddset(&signals, SIGINT);
-  ::sigaddset(&signals, SIGTERM);
-  ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-}
-
 void bench(const BenchPlan& plan) {
-  holdSignals();
+  HeldSignals held({SIGINT, SIGTERM});
   raiseDescriptorLimit(plan.connections);
   const BenchOutcome outcome = BenchRun(plan).run();
+  held.release();
   printBenchReport(plan, outcome);
   requirePrinted();
   const std::string complaint = benchComplaint(plan, outcome);

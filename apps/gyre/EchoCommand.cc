@@ -2,7 +2,6 @@
 #include <charconv>
 #include <chrono>
 #include <csignal>
-#include <cstdio>
 #include <memory>
 #include <optional>
 #include <string>
@@ -12,6 +11,8 @@
 #include "AddressOption.h"
 #include "Commands.h"
 #include "EngineOption.h"
+#include "HeldSignals.h"
+#include "Output.h"
 #include "gyre/gyre.h"
 
 namespace gyre {
@@ -32,18 +33,16 @@ std::string clientCommand(const InetAddress& bound) {
   return "nc " + bound.ip() + " " + std::to_string(bound.port());
 }
 
-// One that comes while the loops are made waits for the watcher, and stops the server cleanly.
-void holdSignals() {
-  sigset_t signals;
-  ::sigemptyset(&signals);
-  ::sigaddset(&signals, SIGINT);
-  ::sigaddset(&signals, SIGTERM);
-  ::sigaddset(&signals, SIGUSR2);
-  ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+std::string greeting(TcpServer& server) {
+  const InetAddress bound = server.listenAddress();
+  const std::string engine(server.getLoop()->proactor().name());
+  const std::size_t loops = server.pool().getAllLoops().size();
+  return "listening on " + bound.toString() + "\nengine " + engine + ", " + std::to_string(loops) +
+         " loops; try: " + clientCommand(bound) + "\n";
 }
 
 void serve(const EchoOptions& options) {
-  holdSignals();
+  const HeldSignals held({SIGINT, SIGTERM, SIGUSR2});
   const InetAddress address(options.listen);
   ProactorOptions engine = proactorOptions(options.engine);
   if (options.threads) engine.ringsPlanned = static_cast<std::uint32_t>(*options.threads) + 1;
@@ -61,12 +60,7 @@ void serve(const EchoOptions& options) {
       [](const TcpConnectionPtr& connection, Buffer& in) { connection->send(in); });
   server.start();
 
-  const InetAddress bound = server.listenAddress();
-  std::printf("listening on %s\n", bound.toString().c_str());
-  std::printf("engine %.*s, %zu loops; try: %s\n", static_cast<int>(loop.proactor().name().size()),
-              loop.proactor().name().data(), server.pool().getAllLoops().size(),
-              clientCommand(bound).c_str());
-  std::fflush(stdout);
+  const PrintedBeside greeted(greeting(server));
   service.add(&server);
   service.run();
 }

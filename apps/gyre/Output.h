@@ -3,6 +3,8 @@
 
 #include <cerrno>
 #include <cstdio>
+#include <future>
+#include <string>
 #include <system_error>
 
 namespace gyre {
@@ -13,5 +15,19 @@ inline void requirePrinted() {
   throw std::system_error(errno, std::generic_category(),
                           "cannot write to the standard output (redirect it to where it can go)");
 }
+
+// Prints for a server, which serves also while nobody reads its output: on a thread of its own.
+//
+// Ends    When all is written; at the latest a second after the destructor was called.
+class PrintedBeside {
+ public:
+  explicit PrintedBeside(std::string text);
+  PrintedBeside(const PrintedBeside&) = delete;
+  PrintedBeside& operator=(const PrintedBeside&) = delete;
+  ~PrintedBeside();
+
+ private:
+  std::future<void> written_;
+};
 
 }  // namespace gyre

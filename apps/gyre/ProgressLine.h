@@ -4,6 +4,7 @@
 // Ends    clear() takes the line away.
 #pragma once
 
+#include <poll.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -26,17 +27,22 @@ class ProgressLine {
                              std::to_string(messages - messagesBefore_) + " messages/s  " +
                              std::to_string(connections) + " connections";
     messagesBefore_ = messages;
+    if (!isTaken()) return;  // somebody has stopped the terminal (Ctrl-S): the run goes on
     std::fprintf(stderr, "\r%.*s\033[K", columns() - 1, line.c_str());
     std::fflush(stderr);
   }
 
   void clear() {
-    if (ticks_ == 0) return;
+    if (ticks_ == 0 || !isTaken()) return;
     std::fputs("\r\033[K", stderr);
     std::fflush(stderr);
   }
 
  private:
+  static bool isTaken() noexcept {
+    pollfd terminal = {STDERR_FILENO, POLLOUT, 0};
+    return ::poll(&terminal, 1, 0) == 1;
+  }
   // A line that wraps could not be written over.
   static int columns() noexcept {
     winsize size{};

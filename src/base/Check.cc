@@ -1,5 +1,6 @@
 #include "gyre/base/Check.h"
 
+#include <poll.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -32,6 +33,10 @@ void checkFailed(const char* file, int line, const char* condition, const char* 
       piece(": "),
       piece(message),
       piece("\n")};
+  // A report that nobody reads must not keep the process alive.
+  constexpr int kPatienceMillis = 1000;
+  pollfd writable = {STDERR_FILENO, POLLOUT, 0};
+  if (::poll(&writable, 1, kPatienceMillis) == 0) std::abort();
   while (::writev(STDERR_FILENO, report.data(), static_cast<int>(report.size())) < 0 &&
          errno == EINTR) {
   }

@@ -301,6 +301,8 @@ void reportLoss(const char* cause) noexcept {
   if (isSaid.test_and_set()) return;
   std::array<char, 256> text;
   const auto end = fmt::format_to_n(text.data(), text.size(), kLossReport, cause).out;
+  pollfd writable = {STDERR_FILENO, POLLOUT, 0};
+  if (::poll(&writable, 1, 0) == 0) return;  // any thread may be here, and none may wait
   writeToStderr({text.data(), static_cast<std::size_t>(end - text.data())});
 }
 

@@ -1,7 +1,11 @@
 // CheckTest: a broken promise is reported at its place and ends the process.
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
+#include <array>
 #include <csignal>
+#include <cstdlib>
 #include <string>
 
 #include "gyre/base/Check.h"
@@ -45,6 +49,18 @@ TEST_F(CheckDeathTest, Check_messageIsAPointer_printsItsText) {
 TEST_F(CheckDeathTest, Check_longMessage_isNotCutOff) {
   const std::string message = std::string(5000, 'm') + "END";
   EXPECT_DEATH(GYRE_CHECK(false, message.c_str()), "mmmEND\n");
+}
+
+TEST_F(CheckDeathTest, Check_nobodyReadsTheReport_abortsAllTheSame) {
+  const auto fail = [] {
+    std::array<int, 2> ends{};
+    if (::pipe2(ends.data(), O_NONBLOCK) != 0) std::exit(1);
+    while (::write(ends[1], ends.data(), sizeof ends) > 0) continue;
+    ::fcntl(ends[1], F_SETFL, 0);
+    ::dup2(ends[1], STDERR_FILENO);
+    GYRE_CHECK(false, "unread");
+  };
+  EXPECT_EXIT(fail(), testing::KilledBySignal(SIGABRT), "");
 }
 
 TEST_F(CheckDeathTest, DCheck_fails_abortsExactlyWithoutNdebug) {

@@ -1,7 +1,11 @@
 """Odd surroundings: outputs that take nothing, no environment, nowhere to write."""
 
+import contextlib
+import fcntl
 import os
 import pathlib
+import signal
+import socket
 import subprocess
 import tempfile
 
@@ -14,6 +18,19 @@ def broken_pipe():
     reader, writer = os.pipe()
     os.close(reader)
     return os.fdopen(writer, "wb")
+
+
+@contextlib.contextmanager
+def full_pipe():
+    """The writing end of a pipe that is full, and stays so until the block ends."""
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(writer, bytes(65536))
+    os.set_blocking(writer, True)
+    with os.fdopen(reader, "rb"), os.fdopen(writer, "wb") as pipe:
+        yield pipe
 
 
 class OutputTest(children.ProgramTest):
@@ -59,6 +76,54 @@ class OutputTest(children.ProgramTest):
     def test_the_server_serves_when_nobody_reads_its_outputs(self):
         with broken_pipe() as pipe:
             self.assertServesUnheard(stdout=pipe, stderr=pipe)
+
+
+    def test_the_server_serves_and_ends_when_its_outputs_block(self):
+        with full_pipe() as pipe:
+            self.assertServesUnheard(stdout=pipe, stderr=pipe)
+
+    def test_a_greeting_that_blocks_arrives_when_somebody_reads(self):
+        reader, writer = os.pipe()
+        with os.fdopen(reader, "rb") as output, children.public_folder() as folder:
+            size = fcntl.fcntl(writer, fcntl.F_GETPIPE_SZ)
+            os.write(writer, bytes(size))
+            path = folder / "echo.sock"
+            with Server("--threads", "0", listen=f"unix:{path}", awaits=False,
+                        stdout=writer) as server:
+                os.close(writer)
+                children.await_that(path.exists, "the path")
+                self.assertEqual(output.read(size), bytes(size))
+                self.assertEqual(output.readline().decode(), f"listening on unix:{path}\n")
+                self.assertEqual(server.end_by().status, 0)
+
+    def test_sigterm_ends_a_program_whose_complaint_nobody_reads(self):
+        with socket.create_server(("127.0.0.1", 0)) as taken, full_pipe() as pipe:
+            host, port = taken.getsockname()
+            with Server("--threads", "0", listen=f"{host}:{port}", awaits=False, stdout=pipe,
+                        stderr=pipe) as server:
+                self.assertEqual(await_end_by_sigterm(server), -signal.SIGTERM)
+
+    def test_sigterm_ends_a_load_whose_report_nobody_reads(self):
+        with Server("--threads", "0") as target, full_pipe() as pipe:
+            command = [children.PROGRAM, "bench", target.address, "--connections", "1",
+                       "--duration", "0.1", "--warmup", "0"]
+            with children.Child(command, stdout=pipe, stderr=pipe) as load:
+                self.assertEqual(await_end_by_sigterm(load), -signal.SIGTERM)
+
+
+def await_end_by_sigterm(child):
+    """The status of one that is blocked in a write, and takes the signals before that to end."""
+    def has_ended():
+        child.process.send_signal(signal.SIGTERM)
+        return not child.is_running()
+
+    def is_blocked():
+        call = pathlib.Path(f"/proc/{child.process.pid}/syscall").read_text().split()[0]
+        return call in ("1", "64")  # write, on x86-64 and on arm64
+
+    children.await_that(is_blocked, "a write that blocks")
+    children.await_that(has_ended, "the end by SIGTERM")
+    return child.process.wait()
 
 
 class EnvironmentTest(children.ProgramTest):
