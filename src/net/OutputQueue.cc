@@ -74,6 +74,8 @@ bool OutputQueue::append(std::shared_ptr<const std::string> bytes) noexcept {
 }
 
 bool OutputQueue::appendLent(std::string_view bytes, Proactor& lender) noexcept {
+  // Behind more than gather() takes they would wait with what the peer does not read.
+  if (slices_ >= kSendSlicesMax || size_ + bytes.size() > kSendBytesMax) return false;
   if (!lender.keepLent(bytes)) return false;
   void* memory = pool_.acquireSmall();
   if (memory == nullptr) {
@@ -146,9 +148,11 @@ void OutputQueue::push(Slice* slice) noexcept {
   (head_ == nullptr ? head_ : tail_->next) = slice;
   tail_ = slice;
   size_ += slice->size;
+  ++slices_;
 }
 
 void OutputQueue::release(Slice* slice) noexcept {
+  --slices_;
   switch (slice->kind) {
     case Kind::Block: return pool_.release(reinterpret_cast<char*>(slice));
     case Kind::String: static_cast<StringSlice*>(slice)->~StringSlice(); break;

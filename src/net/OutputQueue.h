@@ -33,8 +33,9 @@ class OutputQueue {
   bool append(std::string_view bytes) noexcept;
   bool append(std::string&& bytes) noexcept;
   bool append(std::shared_ptr<const std::string> bytes) noexcept;
-  // Keeps bytes that a receive lends instead of copying them, until they are sent or ownLent() is
-  // called. False when they are not lent, or memory is out: then nothing was appended.
+  // Keeps bytes of a receive buffer instead of copying them, until they are sent or ownLent() is
+  // called. False when they are not lent, would not go out with the next send, or memory is out:
+  // then nothing was appended. REQUIRES: no send is in flight.
   bool appendLent(std::string_view bytes, Proactor& lender) noexcept;
   // Copies what is still lent, and gives it back. False when memory is out.
   bool ownLent() noexcept;
@@ -73,6 +74,7 @@ class OutputQueue {
   Slice* head_ = nullptr;
   Slice* tail_ = nullptr;
   std::size_t size_ = 0;
+  std::size_t slices_ = 0;
   CoarseTime progressedAt_;
 };
 

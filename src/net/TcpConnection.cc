@@ -235,6 +235,8 @@ void TcpConnection::abort(CloseReason reason, int error) {
 void TcpConnection::joinInFlight() {
   const bool isFirst = state() < State::Joining;
   if (isFirst) setState(State::Joining);
+  // What no send holds will never be sent, and may keep a receive buffer from other connections.
+  if (hasOutput() && !send_.isInFlight()) dropOutput();
   if (input_.isInFlight() || send_.isInFlight()) {
     if (isFirst) proactor().cancelAll(socket_);
     return;
@@ -250,7 +252,6 @@ void TcpConnection::closeSocket() {
 
 void TcpConnection::finishClose() {
   EventLoop& home = *loop();
-  if (hasOutput()) dropOutput();
   releaseUnread();
   dropCharge();
   setState(State::Closed);

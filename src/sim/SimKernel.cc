@@ -302,7 +302,7 @@ void SimKernel::advanceSend(SimOperation& operation) {
   if (isShort) size = world_.random().between(1, size - 1);
   output.writeTo(*socket.link, socket.side, size);
   if (output.done() == output.total()) return end(operation, {});
-  if (output.restIsOf(lender_)) return fail(operation, EAGAIN);
+  if (output.isOf(lender_)) return fail(operation, EAGAIN);
   if (isShort) return interrupt(operation, interrupted_);
   if (world_.strikes(SimFault::ResetSending)) {
     world_.after(Duration::zero(), [link = socket.link] { link->cut(ECONNRESET); });

@@ -50,7 +50,17 @@ char* SimLender::lend(std::size_t size) {
   return buffer;
 }
 
-void SimLender::keep(const char* byte) { ++loanOf(byte)->keeps; }
+void SimLender::keep(const char* byte) {
+  const auto loan = loanOf(byte);
+  ++loan->keeps;
+  ++loan->kept;
+  loan->keptIn = runs_;
+}
+
+void SimLender::endKeep(const char* byte) {
+  GYRE_CHECK(--loanOf(byte)->kept >= 0, "returnLent: once for each keepLent() that was true");
+  takeBack(byte);
+}
 
 void SimLender::takeBack(const char* byte) {
   const auto loan = loanOf(byte);

@@ -8,9 +8,12 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <deque>
 #include <memory>
 #include <vector>
+
+#include "gyre/base/Check.h"
 
 namespace gyre {
 
@@ -28,15 +31,29 @@ class SimLender {
   char* lend(std::size_t size);
   // True while the byte lies in a buffer that is lent.
   bool isLent(const char* byte) noexcept { return find(byte) != loans_.end(); }
-  // One takeBack() more is needed from now on. REQUIRES: isLent(byte).
+  // One takeBack() more is needed from now on: endKeep(). REQUIRES: isLent(byte).
   void keep(const char* byte);
-  // Takes the buffer of the byte back, or undoes one keep(). REQUIRES: isLent(byte).
+  void endKeep(const char* byte);
+  // Takes the buffer of the byte back, unless it is kept. REQUIRES: isLent(byte).
   void takeBack(const char* byte);
+  // A run of the engine begins. CHECKs that each buffer which was kept before the last one has come
+  // back, or is held by a send in flight, as `isBeingSent(buffer, size)` says.
+  template <typename IsBeingSent>
+  void beginRun(IsBeingSent isBeingSent) {
+    ++runs_;
+    for (const Loan& loan : loans_) {
+      if (loan.kept == 0 || runs_ - loan.keptIn < 2) continue;
+      GYRE_CHECK(isBeingSent(loan.buffer, bufferSize_),
+                 "keepLent: returned before the second next run(), or held by a send in flight");
+    }
+  }
 
  private:
   struct Loan {
     char* buffer;
-    int keeps;
+    int keeps;                 // takeBack() still to come, but for the last
+    int kept = 0;              // endKeep() still to come
+    std::uint64_t keptIn = 0;  // the run of the latest keep()
   };
 
   std::vector<Loan>::iterator find(const char* byte) noexcept;
@@ -47,6 +64,7 @@ class SimLender {
   std::vector<std::unique_ptr<char[]>> buffers_;
   std::deque<char*> idle_;
   std::vector<Loan> loans_;
+  std::uint64_t runs_ = 0;
 };
 
 }  // namespace gyre

@@ -35,10 +35,15 @@ void SimOutput::writeTo(SimLink& link, SimSide side, std::size_t n) {
   }
 }
 
-bool SimOutput::restIsOf(SimLender& lender) const noexcept {
-  const auto left = std::span(slices_).subspan(slice_);
-  return std::any_of(left.begin(), left.end(),
+bool SimOutput::isOf(SimLender& lender) const noexcept {
+  return std::any_of(slices_.begin(), slices_.end(),
                      [&lender](const IoSlice& slice) { return lender.isLent(slice.data); });
+}
+
+bool SimOutput::isIn(const char* memory, std::size_t size) const noexcept {
+  return std::any_of(slices_.begin(), slices_.end(), [=](const IoSlice& slice) {
+    return slice.data >= memory && slice.data < memory + size;
+  });
 }
 
 void SimOutput::checkUnchanged() const {

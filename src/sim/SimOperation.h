@@ -29,8 +29,10 @@ class SimOutput {
   std::size_t done() const noexcept { return done_; }
   // Sends the next n bytes, read from the caller's memory.
   void writeTo(SimLink& link, SimSide side, std::size_t n);
-  // Whether some of what is left lies in a receive buffer, which must not wait with it.
-  bool restIsOf(SimLender& lender) const noexcept;
+  // Whether some of it lies in a receive buffer, which must not wait with it.
+  bool isOf(SimLender& lender) const noexcept;
+  // Whether some of it lies in that memory.
+  bool isIn(const char* memory, std::size_t size) const noexcept;
   // The caller's bytes are what they were when the send was started (CHECKed).
   void checkUnchanged() const;
 

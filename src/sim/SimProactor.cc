@@ -145,6 +145,11 @@ void SimProactor::run(TimePoint deadline) noexcept {
   GYRE_CHECK(!running_, "Proactor::run was called from a handler");
   running_ = true;
   counters_.enters.add();
+  kernel_.lender().beginRun([this](const char* buffer, std::size_t size) {
+    return std::any_of(operations_.begin(), operations_.end(), [=](const SimOperation& operation) {
+      return operation.context != nullptr && operation.output.isIn(buffer, size);
+    });
+  });
   const bool mustWait = scheduler_.enter(*this);
   submit();
   deadline_ = deadline;
@@ -224,6 +229,7 @@ void SimProactor::release(SimOperation& operation) {
   kernel_.forget(operation);
   std::erase(operation.socket->operations, &operation);
   operation.context->state().block = nullptr;
+  operation.context = nullptr;
   --operationsInFlight_;
   idle_.push_back(&operation);
 }
@@ -299,7 +305,7 @@ bool SimProactor::keepLent(std::string_view bytes) noexcept {
 
 void SimProactor::returnLent(const char* byte) noexcept {
   checkThread();
-  kernel_.lender().takeBack(byte);
+  kernel_.lender().endKeep(byte);
 }
 
 IoResult SimProactor::trySend(SocketHandle handle, std::string_view bytes) noexcept {

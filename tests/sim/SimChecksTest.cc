@@ -84,6 +84,30 @@ TEST_F(SimChecksTest, Send_bytesChangedAfterTheyAreTaken_isCaught) {
   EXPECT_DEATH(change(), "changed or freed while their send was in flight");
 }
 
+TEST_F(SimChecksTest, KeepLent_beyondTheNextRun_isCaught) {
+  receive_.onResult = [&](const IoResult& result) {
+    if (result.data == nullptr) return;
+    EXPECT_TRUE(engine().keepLent({result.data, result.bytes}));
+  };
+  client_->send("hello");
+  const auto keep = [&] {
+    ASSERT_TRUE(runUntil([&] { return !receive_.data.empty(); }));
+    engine().run(kNoWait);
+    engine().run(kNoWait);
+  };
+  EXPECT_DEATH(keep(), "returned before the second next run");
+  receive_.onResult = nullptr;
+}
+
+TEST_F(SimChecksTest, ReturnLent_onceTooOften_isCaught) {
+  receive_.onResult = [&](const IoResult& result) {
+    if (result.data != nullptr) engine().returnLent(result.data);
+  };
+  client_->send("hello");
+  EXPECT_DEATH(settle(), "once for each keepLent");
+  receive_.onResult = nullptr;
+}
+
 TEST_F(SimChecksTest, ShutdownWrite_sendInFlight_isCaught) {
   const auto shut = [&] {
     send(other_, socket_, "hello");

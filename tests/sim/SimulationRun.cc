@@ -69,6 +69,7 @@ SimulationSettings SimulationRun::drawSettings(SimRandom& random, const SimOptio
   // Those would keep the descriptors that others wait for.
   settings.pausesForEver = network.descriptorsMax == 0;
   settings.isStuck = random.chance(0.4);
+  settings.mixesSends = random.chance(0.2);
   settings.options.highWaterMark = random.between(1, 64) * 1024;
   settings.options.outputLimit = 1024ULL << random.below(7);
   settings.options.outputPolicy = static_cast<OutputPolicy>(random.below(3));
@@ -236,6 +237,7 @@ void SimulationRun::expectBounded(const SimulationLedger& ledger) {
   EXPECT_LE(ledger.inputMax, options.inputLimit + 2 * taken);
   if (ledger.inputMax > options.inputLimit) ++coverage_.inputsHeldBack;
   if (options.outputPolicy != OutputPolicy::PauseReading || ledger.conduct.isMuch()) return;
+  if (server_.settings().mixesSends) return;
   if (server_.settings().protocol == SimulationProtocol::Broadcast) return;
   EXPECT_LE(ledger.outputMax, options.outputLimit + options.inputLimit + 2 * taken);
   if (ledger.outputMax > options.outputLimit) ++coverage_.outputsHeldBack;

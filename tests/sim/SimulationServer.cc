@@ -108,7 +108,22 @@ std::string SimulationServer::take(SimulationLedger& ledger, Buffer& input, std:
   return bytes;
 }
 
+// Sent out of the buffer that it came in, and now and then before or behind more than a send takes.
+void SimulationServer::answerAsItCame(SimulationLedger& ledger, Buffer& input) {
+  ledger.message(input.view());
+  const std::uint64_t choice = random_.below(10);
+  const auto sendLarge = [&] {
+    if (!ledger.isSendingOver) ledger.sent.append(*large_);
+    ledger.connection->send(large_);
+  };
+  if (choice == 0) sendLarge();
+  if (!ledger.isSendingOver) ledger.sent.append(input.view());
+  ledger.connection->send(input);
+  if (choice == 1) sendLarge();
+}
+
 void SimulationServer::echo(SimulationLedger& ledger, Buffer& input) {
+  if (settings_.mixesSends) return answerAsItCame(ledger, input);
   std::size_t size = input.readableBytes();
   // Never more than the input limit is left: nobody would say startRead().
   const bool mayLeave = settings_.retrievesParts && size <= kFrameMax;

@@ -49,6 +49,7 @@ struct SimulationSettings {
   bool decidesHalfClose = false;
   bool retrievesParts = false;  // leaves bytes in the buffer now and then
   bool isStuck = false;         // much is sent to clients that hardly read
+  bool mixesSends = false;      // more than a send takes, beside what stays in its receive buffer
   bool pausesForEver = false;   // some connections
   ConnectionOptions options;
   ServerLimits limits;
@@ -111,6 +112,7 @@ class SimulationServer {
   void later(SimulationLedger& ledger, ConnectionCallback call);
   std::string take(SimulationLedger& ledger, Buffer& input, std::size_t size);
   void echo(SimulationLedger& ledger, Buffer& input);
+  void answerAsItCame(SimulationLedger& ledger, Buffer& input);
   void answerFrames(SimulationLedger& ledger, Buffer& input);
   void broadcast(SimulationLedger& ledger, Buffer& input);
   void send(SimulationLedger& ledger, std::string bytes);
@@ -123,6 +125,8 @@ class SimulationServer {
   SimNetwork& network_;
   SimRandom& random_;
   const SimulationSettings settings_;
+  const std::shared_ptr<const std::string> large_ =
+      std::make_shared<const std::string>(std::string(kSendBytesMax + 4096, 'l'));
   // By connection id. The handles in them outlive the loops.
   std::map<std::uint64_t, SimulationLedger> ledgers_;
   std::vector<std::unique_ptr<EventLoop>> loops_;  // the base loop first

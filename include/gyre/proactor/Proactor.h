@@ -97,8 +97,9 @@ class GYRE_API Proactor {
   virtual void receiveInto(IoContext& context, SocketHandle socket,
                            std::span<char> into) noexcept = 0;
   // One completion, with the bytes done and, when not all, the error. Short sends are continued
-  // inside, except after a cancel, and where kept bytes are left: such a send ends with EAGAIN. The
-  // slices are copied, what they point to is not.
+  // inside, except after a cancel. A send that holds kept bytes (keepLent) never waits for room: it
+  // ends with EAGAIN, whether those bytes or others are left. The slices are copied, what they
+  // point to is not.
   // REQUIRES: 1..kSendSlicesMax slices, not empty, of at most kSendBytesMax bytes together; no
   // other send is in flight on the socket.
   virtual void send(IoContext& context, SocketHandle socket,
@@ -147,12 +148,14 @@ class GYRE_API Proactor {
   // Unspecified when the socket no longer tells: a peer's address is gone after a reset.
   virtual InetAddress localAddress(SocketHandle socket) const noexcept = 0;
   virtual InetAddress peerAddress(SocketHandle socket) const noexcept = 0;
-  // Keeps bytes that a receive lends beyond the handler that calls this, so that they can be sent
-  // without a copy. False where they are not such bytes, or the engine cannot: then copy them.
-  // Others may be waiting for the buffer: what does not go out with the next run() is to be copied
-  // then.
+  // Keeps bytes that a receive lends beyond the handler that calls this, so that the next send can
+  // take them without a copy. False where they are not such bytes, or the engine cannot: then copy
+  // them. A loop has few receive buffers, and other connections may be waiting for this one.
+  // REQUIRES: returnLent() before the second next run() begins, unless a send in flight holds the
+  // bytes by then: that one never waits, and they are returned in the handler of its completion at
+  // the latest. (CHECKed by the simulated engine, and by io_uring in debug builds.)
   virtual bool keepLent(std::string_view) noexcept { return false; }
-  // Once for each keepLent() that was true, with any of its bytes.
+  // REQUIRES: called once for each keepLent() that was true, with any byte of it.
   virtual void returnLent(const char*) noexcept {}
   // send(2) that never waits: the bytes taken, which may be none, or the error. For bytes that
   // would have to be copied in order to wait for run(), while they are hot in the cache.

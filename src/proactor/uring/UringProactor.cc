@@ -120,6 +120,7 @@ void UringProactor::send(IoContext& context, SocketHandle socket,
     send.slices[i] = {const_cast<char*>(slices[i].data), slices[i].size};
     send.total += slices[i].size;
   }
+  noteLoans(send, &LoanCheck::beginSend);
   armSend(context);
 }
 
@@ -169,11 +170,18 @@ void UringProactor::cancelAll(SocketHandle socket) noexcept {
 bool UringProactor::keepLent(std::string_view bytes) noexcept {
   const char* end = lent_.data() + lent_.size();
   if (bytes.data() < lent_.data() || bytes.data() >= end) return false;
-  buffers_.keep(buffers_.idOf(bytes.data()));
+  const std::uint16_t id = buffers_.idOf(bytes.data());
+  buffers_.keep(id);
+  loans_.keep(id);
   return true;
 }
 
-void UringProactor::returnLent(const char* byte) noexcept { buffers_.endKeep(buffers_.idOf(byte)); }
+void UringProactor::returnLent(const char* byte) noexcept {
+  GYRE_DCHECK(buffers_.contains(byte), "returnLent: a byte of a keepLent() that was true");
+  const std::uint16_t id = buffers_.idOf(byte);
+  buffers_.endKeep(id);
+  loans_.endKeep(id);
+}
 
 IoResult UringProactor::trySend(SocketHandle socket, std::string_view bytes) noexcept {
   return KernelProactor::trySend(socket, bytes.substr(0, ring_.sendLimit(bytes.size())));
@@ -185,7 +193,9 @@ int UringProactor::openBuffers() {
   const std::uint32_t count = options_.receiveBuffers;
   const std::uint32_t useful =
       std::min(options_.receiveBuffersMax, ring_.grant().completionEntries);
-  return buffers_.open(ring_, count, std::max(count, useful), options_.receiveBufferSize);
+  const std::uint32_t countMax = std::max(count, useful);
+  loans_.open(countMax);
+  return buffers_.open(ring_, count, countMax, options_.receiveBufferSize);
 }
 
 // --- Starting and ending
@@ -214,6 +224,9 @@ void UringProactor::finish(IoContext& context, IoResult result) {
   const bool hasBlock = kind == IoKind::Send || kind == IoKind::Connect ||
                         kind == IoKind::ReceiveInto || kind == IoKind::Read;
   if (hasBlock && context.state().block != nullptr) {
+    if (kind == IoKind::Send) {
+      noteLoans(static_cast<Block*>(context.state().block)->send, &LoanCheck::endSend);
+    }
     blocks_.release(static_cast<Block*>(context.state().block));
   }
   endOperation(context, result);

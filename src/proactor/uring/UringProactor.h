@@ -21,6 +21,7 @@
 #include "proactor/MappedMemory.h"
 #include "proactor/PausedAccepts.h"
 #include "proactor/uring/BufferRing.h"
+#include "proactor/uring/LoanCheck.h"
 #include "proactor/uring/Ring.h"
 #include "proactor/uring/UringFeatures.h"
 
@@ -64,6 +65,10 @@ class UringProactor final : public KernelProactor {
     msghdr message;
 
     void skip(std::size_t bytes) noexcept;
+    // Any byte of that slice, of one that was sent too.
+    const char* byteOf(std::uint32_t index) const noexcept {
+      return static_cast<const char*>(slices[index].iov_base) - (index < first ? 1 : 0);
+    }
   };
   union alignas(64) Block {
     SendBlock send;
@@ -125,6 +130,7 @@ class UringProactor final : public KernelProactor {
   void handleRoom(IoContext& context, const io_uring_cqe& cqe);
   int sendNow(IoContext& context) noexcept;
   bool isOfLent(const SendBlock& send) const noexcept;
+  void noteLoans(const SendBlock& send, void (LoanCheck::*note)(std::uint16_t) noexcept) noexcept;
   void handlePoll(IoContext& context, const io_uring_cqe& cqe);
   // Notes in `error` which of `events` have come. True while it does not end with this completion.
   bool pollGoesOn(IoContext& context, const io_uring_cqe& cqe, std::uint32_t events) noexcept;
@@ -142,6 +148,7 @@ class UringProactor final : public KernelProactor {
   BlockList<Block> blocks_;
   BufferRing buffers_;     // outlives the ring, which is declared after it
   std::string_view lent_;  // what the receive that is being told lends
+  LoanCheck loans_;
   MappedMemory bulkBuffer_;
   std::uint64_t wakeCount_ = 0;
   Ring ring_;

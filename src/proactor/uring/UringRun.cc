@@ -9,6 +9,7 @@ namespace gyre {
 void UringProactor::run(TimePoint deadline) noexcept {
   GYRE_CHECK(!running_, "Proactor::run was called from a handler");
   running_ = true;
+  loans_.beginRun();
   waitForCompletions(prepare() ? kNoWait : deadline);
   dispatch();
   endRun(!starved_.isEmpty() || !sated_.isEmpty() || !backlog_.empty() || ring_.hasCompletions());
@@ -68,11 +69,11 @@ void UringProactor::resumeStarved() noexcept {
 // The kernel fills buffers inside our own enter only, so those whose bytes have been dispatched are
 // empty; not so under SQPOLL, where its thread may fill one now.
 void UringProactor::trimBuffers() noexcept {
-  if (ring_.hasCompletions() || ring_.isHolding() || !backlog_.empty()) return;
-  if (buffers_.hasKept()) return;
   const std::uint64_t received = counters_.bytesReceived.get();
-  const bool isInUse = std::exchange(receivedBytes_, received) != received;
+  const bool isInUse = std::exchange(receivedBytes_, received) != received || buffers_.hasKept() ||
+                       ring_.hasCompletions() || ring_.isHolding() || !backlog_.empty();
   if (!isInUse) buffers_.giveBackPages();
+  // Later in every case: a due time that stays in the past would let no wait begin.
   trimDue_ = isInUse ? now() + kTrimInterval : kForever;
 }
 

@@ -83,13 +83,23 @@ int UringProactor::sendNow(IoContext& context) noexcept {
   return sent < 0 ? -errno : static_cast<int>(sent);
 }
 
-// Whether a receive buffer would have to wait with it.
+// Whether a receive buffer would have to wait with it. Also that of bytes which have been sent: its
+// owner hears of that only when the send ends.
 bool UringProactor::isOfLent(const SendBlock& send) const noexcept {
   if (!buffers_.hasKept()) return false;
-  const auto left = std::span(send.slices).first(send.count).subspan(send.first);
-  return std::any_of(left.begin(), left.end(), [this](const iovec& slice) {
-    return buffers_.contains(static_cast<const char*>(slice.iov_base));
-  });
+  for (std::uint32_t i = 0; i < send.count; ++i) {
+    if (buffers_.contains(send.byteOf(i))) return true;
+  }
+  return false;
+}
+
+void UringProactor::noteLoans(const SendBlock& send,
+                              void (LoanCheck::*note)(std::uint16_t) noexcept) noexcept {
+  if (!LoanCheck::kIsOn || !buffers_.hasKept()) return;
+  for (std::uint32_t i = 0; i < send.count; ++i) {
+    const char* byte = send.byteOf(i);
+    if (buffers_.contains(byte)) (loans_.*note)(buffers_.idOf(byte));
+  }
 }
 
 void UringProactor::SendBlock::skip(std::size_t bytes) noexcept {
