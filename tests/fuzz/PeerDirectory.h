@@ -1,0 +1,53 @@
+// PeerDirectory: which peer has which address, and how much it has sent by now.
+//
+// Thread  Any.
+// Owns    The facts about each peer, at addresses that stay.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <deque>
+#include <mutex>
+#include <string>
+#include <unordered_map>
+
+#include "fuzz/Scenario.h"
+#include "gyre/base/InetAddress.h"
+
+namespace gyre {
+
+struct PeerFacts {
+  std::uint64_t key = 0;
+  const PeerPlan* plan = nullptr;
+  std::atomic<std::uint64_t> sent{0};    // bytes that the kernel took
+  std::atomic<bool> hasFinished{false};  // nothing more will be sent
+};
+
+class PeerDirectory {
+ public:
+  PeerFacts& add(const PeerPlan& plan) {
+    const std::lock_guard lock(mutex_);
+    PeerFacts& facts = facts_.emplace_back();
+    facts.key = facts_.size();
+    facts.plan = &plan;
+    return facts;
+  }
+  // Before it connects. A port that is used again is the latest peer's.
+  void bind(const InetAddress& address, PeerFacts& facts) {
+    const std::lock_guard lock(mutex_);
+    byAddress_[address.toString()] = &facts;
+  }
+  // Null when the kernel has forgotten the address: the peer has reset before it was accepted.
+  PeerFacts* find(const InetAddress& address) {
+    const std::lock_guard lock(mutex_);
+    const auto found = byAddress_.find(address.toString());
+    return found == byAddress_.end() ? nullptr : found->second;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::deque<PeerFacts> facts_;
+  std::unordered_map<std::string, PeerFacts*> byAddress_;
+};
+
+}  // namespace gyre

@@ -1,0 +1,211 @@
+#include "fuzz/SocketPeer.h"
+
+#include <poll.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <span>
+
+#include "fuzz/FuzzFilter.h"
+
+namespace gyre {
+namespace {
+
+using Kind = PeerStep::Kind;
+
+constexpr std::size_t kPiece = 64 * 1024;
+constexpr std::chrono::milliseconds kAwaitMax{300};  // an answer that the conduct may not give
+
+// Each peer, or each group, has a loopback address of its own, by which the server knows it.
+InetAddress addressOf(const PeerFacts& facts) {
+  const std::uint64_t number =
+      facts.plan->addressGroup != 0 ? facts.plan->addressGroup : facts.key + 1000;
+  std::string text = "127.";
+  for (const int shift : {14, 7, 0}) {
+    text += std::to_string((number >> shift & 127) + 1) + (shift == 0 ? ":0" : ".");
+  }
+  return InetAddress(text);
+}
+
+}  // namespace
+
+SocketPeer::SocketPeer(PeerFacts& facts, PeerDirectory& directory, const InetAddress& server,
+                       const Scenario& scenario)
+    : facts_(facts),
+      directory_(directory),
+      server_(server),
+      isFiltered_(scenario.isFiltered),
+      random_(scenario.seed + facts.key * 7919) {
+  connect();
+}
+
+void SocketPeer::connect() {
+  fd_.reset(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  const int size = facts_.plan->receiveBuffer;
+  if (size > 0) ::setsockopt(fd_.get(), SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
+  const InetAddress own = addressOf(facts_);
+  if (::bind(fd_.get(), own.sockaddrPtr(), own.length()) != 0) connectError_ = errno;
+  sockaddr_storage storage{};
+  socklen_t length = sizeof storage;
+  auto* address = reinterpret_cast<sockaddr*>(&storage);
+  ::getsockname(fd_.get(), address, &length);
+  address_ = InetAddress::fromSockaddr(address, length);
+  directory_.bind(address_, facts_);
+  if (::connect(fd_.get(), server_.sockaddrPtr(), server_.length()) != 0 && errno != EINPROGRESS) {
+    connectError_ = errno;
+  }
+  if (connectError_ != 0) breakOff();
+}
+
+void SocketPeer::finishConnect() {
+  pollfd one{fd_.get(), POLLOUT, 0};
+  if (::poll(&one, 1, 0) == 0) return;
+  socklen_t length = sizeof connectError_;
+  ::getsockopt(fd_.get(), SOL_SOCKET, SO_ERROR, &connectError_, &length);
+  if (connectError_ != 0) return breakOff();
+  isConnected_ = true;
+  progress();
+}
+
+short SocketPeer::events() const noexcept {
+  if (!isConnected_) return POLLOUT;
+  short events = 0;
+  if (isReading_ && end_ == End::None) events |= POLLIN;
+  if (isFull_ && !isBroken_) events |= POLLOUT;
+  return events;
+}
+
+void SocketPeer::step() {
+  if (!isFinished_ && !isConnected_) finishConnect();
+  if (isFinished_ || !isConnected_) return;
+  if (isReading_ && end_ == End::None) read();
+  const std::vector<PeerStep>& steps = facts_.plan->steps;
+  while (!isFinished_ && stepIndex_ < steps.size() && doStep(steps[stepIndex_])) {
+    ++stepIndex_;
+    stepDone_ = 0;
+    waitUntil_ = {};
+    progress();
+  }
+  if (!isFinished_ && stepIndex_ == steps.size()) finish(false);
+}
+
+void SocketPeer::read() {
+  std::array<char, kPiece> piece;
+  for (int rounds = 0; rounds < 8; ++rounds) {
+    const ssize_t got = ::recv(fd_.get(), piece.data(), piece.size(), 0);
+    if (got > 0) {
+      received_.append(piece.data(), static_cast<std::size_t>(got));
+      progress();
+      continue;
+    }
+    if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
+    end_ = got == 0 && !wasReset_ ? End::Fin : End::Reset;
+    progress();
+    return;
+  }
+}
+
+bool SocketPeer::doStep(const PeerStep& step) {
+  switch (step.kind) {
+    case Kind::Send: return send(step.amount, std::min<std::size_t>(step.amount, kPiece));
+    case Kind::Trickle: return send(step.amount, 1);
+    case Kind::Wait:
+    case Kind::Await: {
+      if (step.kind == Kind::Await && (received_.size() >= step.amount || !isReading_)) return true;
+      if (end_ != End::None) return true;
+      const auto limit = step.kind == Kind::Wait ? std::chrono::milliseconds(step.amount)
+                         : step.amount == 1 || step.amount == 4 ? std::chrono::hours(1)
+                                                                : kAwaitMax;
+      if (waitUntil_ == Clock::time_point{}) waitUntil_ = Clock::now() + limit;
+      return Clock::now() >= waitUntil_;
+    }
+    case Kind::StopReading: isReading_ = isReleased_; return true;
+    case Kind::StartReading: isReading_ = true; return true;
+    case Kind::Park: return isReleased_;
+    case Kind::HalfClose:
+      facts_.hasFinished = true;
+      ::shutdown(fd_.get(), SHUT_WR);
+      return true;
+    case Kind::AwaitEnd: return end_ != End::None;
+    case Kind::Close: finish(false); return true;
+    case Kind::Reset: finish(true); return true;
+  }
+  return true;
+}
+
+bool SocketPeer::send(std::size_t total, std::size_t pieceMax) {
+  isFull_ = false;
+  while (stepDone_ < total && !isBroken_) {
+    std::array<char, kPiece> piece;
+    const std::size_t size = random_.between(1, std::min(pieceMax, total - stepDone_));
+    fillPeerBytes(facts_.key, facts_.sent, piece.data(), size);
+    if (isFiltered_) flip(std::span(piece).first(size));
+    const ssize_t sent = ::send(fd_.get(), piece.data(), size, MSG_NOSIGNAL);
+    if (sent < 0) {
+      isFull_ = errno == EAGAIN;
+      isBroken_ = errno != EAGAIN && errno != EINTR;
+      wasReset_ = errno == ECONNRESET;
+      return isBroken_;
+    }
+    facts_.sent += static_cast<std::uint64_t>(sent);
+    stepDone_ += static_cast<std::size_t>(sent);
+    progress();
+  }
+  return true;
+}
+
+bool SocketPeer::isParked() const noexcept {
+  if (isFinished_ || !isConnected_ || isReleased_) return false;
+  const std::vector<PeerStep>& steps = facts_.plan->steps;
+  return (stepIndex_ < steps.size() && steps[stepIndex_].kind == Kind::Park) ||
+         (isFull_ && !isReading_);
+}
+
+void SocketPeer::release() {
+  const std::vector<PeerStep>& steps = facts_.plan->steps;
+  isReleased_ = true;
+  progress();
+  const bool goesAtOnce =
+      stepIndex_ + 1 < steps.size() && steps[stepIndex_ + 1].kind == Kind::Reset;
+  if (!goesAtOnce) isReading_ = true;
+}
+
+void SocketPeer::finish(bool resets) {
+  leftEarly_ = end_ == End::None;
+  facts_.hasFinished = true;
+  if (isFiltered_) flip(received_);
+  if (resets) {
+    const linger now{1, 0};
+    ::setsockopt(fd_.get(), SOL_SOCKET, SO_LINGER, &now, sizeof now);
+  }
+  fd_.reset();
+  isFinished_ = true;
+}
+
+void SocketPeer::breakOff() {
+  facts_.hasFinished = true;
+  fd_.reset();
+  isFinished_ = true;
+}
+
+std::string SocketPeer::describe() const {
+  static constexpr std::array<const char*, 11> kSteps{
+      "send", "trickle",    "wait",          "await", "stop reading", "start reading",
+      "park", "half-close", "await the end", "close", "reset"};
+  const std::vector<PeerStep>& steps = facts_.plan->steps;
+  std::string text = "peer " + std::to_string(facts_.key) + " at " + address_.toString();
+  text += isConnected_ ? "" : " (not connected)";
+  if (connectError_ != 0) text += std::string(" (") + std::strerror(connectError_) + ")";
+  text += ": sent " + std::to_string(facts_.sent.load());
+  text += ", received " + std::to_string(received_.size());
+  text += end_ == End::Fin ? ", end" : end_ == End::Reset ? ", reset" : "";
+  if (stepIndex_ < steps.size()) {
+    text += std::string(", at ") + kSteps[static_cast<std::size_t>(steps[stepIndex_].kind)];
+  }
+  return text + (leftEarly_ ? ", left early" : "") + (isReading_ ? "" : ", does not read");
+}
+
+}  // namespace gyre
