@@ -25,15 +25,16 @@ void TcpConnection::handleInput(IoContext& context, const IoResult& result) noex
 void TcpConnection::handleBytes(std::string_view bytes) {
   bytesReceived_ += bytes.size();
   touch();
-  if (state() != State::Connected) return discard(bytes.size());
-  if (has(kAbortWanted)) return;
+  // Almost always: nothing stands between the bytes and the user.
+  if (extras_ == nullptr && mayNotify(Notice::Message)) return deliverWindow(bytes);
+  if (!isOpen()) return discard(bytes.size());
   if (extras_ != nullptr && extras_->filter != nullptr) return decode(bytes);
   deliver(bytes);
 }
 
 // Before our FIN the peer may send as it likes, it will see the end; after it there is a limit.
 void TcpConnection::discard(std::size_t bytes) {
-  if (state() != State::Lingering || extras_ == nullptr) return;
+  if (state() != State::Lingering || has(kAbortWanted) || extras_ == nullptr) return;
   extras_->bytesDiscarded += bytes;
   if (extras_->bytesDiscarded > profile_->options.lingerBytes) {
     abort(CloseReason::LingerTimeout, 0);
@@ -46,23 +47,26 @@ void TcpConnection::decode(std::string_view received) {
   bool isGood = true;
   if (!guarded([&] { isGood = extras_->filter->decode(received, plain, wire); })) return;
   if (wire.readableBytes() != 0) enqueue(wire.view());
-  if (plain.readableBytes() != 0) deliver(plain.view());
+  if (plain.readableBytes() != 0 && isOpen()) deliver(plain.view());
   if (!isGood) requestAbort(CloseReason::Error, EPROTO);
 }
 
 void TcpConnection::deliver(std::string_view bytes) {
   if (!has(kReading) || has(kInputUntold)) return keep(bytes);
-  if (inputBytes() != 0) {
-    if (!guarded([&] { extras_->unread.append(bytes); })) return;
-    callMessage(extras_->unread);
-    if (inputBytes() == 0) releaseUnread();
-  } else {
-    Buffer window = Buffer::borrow(bytes.data(), bytes.size());
-    callMessage(window);
-    if (window.readableBytes() == 0 || state() != State::Connected || has(kAbortWanted)) return;
-    // Moving copies what is left: the lent bytes go back when this returns.
-    guarded([&] { extras().unread = std::move(window); });
-  }
+  if (inputBytes() == 0) return deliverWindow(bytes);
+  if (!guarded([&] { extras_->unread.append(bytes); })) return;
+  callMessage(extras_->unread);
+  if (inputBytes() == 0) releaseUnread();
+  updateCharge();
+  limitInput();
+}
+
+void TcpConnection::deliverWindow(std::string_view bytes) {
+  Buffer window = Buffer::borrow(bytes.data(), bytes.size());
+  callMessage(window);
+  if (window.readableBytes() == 0 || !isOpen()) return;
+  // Moving copies what is left: the lent bytes go back when this returns.
+  guarded([&] { extras().unread = std::move(window); });
   updateCharge();
   limitInput();
 }
@@ -78,7 +82,7 @@ void TcpConnection::keep(std::string_view bytes) {
 
 // What came while the user did not read, once he does: bytes first, then the end.
 void TcpConnection::deliverKept() {
-  if (state() != State::Connected || !has(kReading)) return;
+  if (!isOpen() || !has(kReading)) return;
   if (has(kInputUntold)) {
     clear(kInputUntold);
     // None when the callback that called startRead() has retrieved all of it since.
@@ -87,7 +91,7 @@ void TcpConnection::deliverKept() {
     updateCharge();
     limitInput();
   }
-  if (!has(kEndUntold) || !has(kReading) || state() != State::Connected) return;
+  if (!has(kEndUntold) || !isOpen() || !has(kReading) || has(kInputUntold)) return;
   clear(kEndUntold);
   handleEndOfStream();
 }
@@ -106,7 +110,7 @@ bool TcpConnection::Extras::isEmpty() const noexcept {
 }
 
 void TcpConnection::callMessage(Buffer& buffer) {
-  guarded([&] {
+  notify<Notice::Message>([&] {
     if (profile_->onMessage) {
       profile_->onMessage(shared_from_this(), buffer);
     } else {
@@ -117,6 +121,7 @@ void TcpConnection::callMessage(Buffer& buffer) {
 
 // What was taken before the pause is still delivered, and may be retrieved then.
 void TcpConnection::limitInput() {
+  if (has(kAbortWanted)) return;
   const bool isFull = inputBytes() > profile_->options.inputLimit;
   if (isFull == has(kInputFull)) return;
   if (isFull) {
@@ -131,6 +136,7 @@ void TcpConnection::limitInput() {
 
 void TcpConnection::handleEndOfStream() {
   set(kEndOfInput);
+  if (has(kAbortWanted)) return;  // settle() aborts it: its input was dropped
   if (state() != State::Connected) {
     advanceClose();
     if (state() < State::Joining) updateReading();
@@ -139,7 +145,7 @@ void TcpConnection::handleEndOfStream() {
   if (!has(kReading) || has(kInputUntold)) {
     set(kEndUntold);
   } else if (profile_->onHalfClose) {
-    guarded([this] { profile_->onHalfClose(shared_from_this()); });
+    notify<Notice::HalfClose>([this] { profile_->onHalfClose(shared_from_this()); });
     // Our side had ended before: now nothing is left to do.
     if (has(kFinSent) && state() == State::Connected) beginGraceful(CloseReason::PeerClosed);
   } else {

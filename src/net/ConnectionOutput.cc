@@ -146,8 +146,9 @@ void TcpConnection::limitOutput(std::size_t before) noexcept {
 
 void TcpConnection::tellHighWater() {
   clear(kHighWaterDue);
-  if (!profile_->onHighWaterMark) return;
-  guarded([this] { profile_->onHighWaterMark(shared_from_this(), outputBytes()); });
+  if (!profile_->onHighWaterMark || !mayNotify(Notice::HighWater)) return;
+  notify<Notice::HighWater>(
+      [this] { profile_->onHighWaterMark(shared_from_this(), outputBytes()); });
 }
 
 std::size_t TcpConnection::outputBytes() const noexcept {
@@ -204,8 +205,8 @@ void TcpConnection::handleSent(const IoResult& result) {
 // Of what was sent at once, unless more was queued behind it: then when that is sent.
 void TcpConnection::tellWriteComplete() {
   clear(kWriteCompleteDue);
-  if (hasOutput() || state() != State::Connected || !profile_->onWriteComplete) return;
-  guarded([this] { profile_->onWriteComplete(shared_from_this()); });
+  if (!profile_->onWriteComplete || !mayNotify(Notice::WriteComplete)) return;
+  notify<Notice::WriteComplete>([this] { profile_->onWriteComplete(shared_from_this()); });
 }
 
 void TcpConnection::outputEmptied() {

@@ -38,7 +38,7 @@ void TcpConnection::connectEstablished() {
   loop()->proactor().mutableCounters().connections.add();
   set(kEstablished);
   if (profile_->options.readOnEstablish) set(kReading);
-  guarded([this] {
+  notify<Notice::Up>([this] {
     scheduleTimeouts();
     if (profile_->onConnection) profile_->onConnection(shared_from_this());
   });
@@ -107,8 +107,8 @@ void TcpConnection::handleThrow() noexcept {
 void TcpConnection::forceCloseInLoop() { requestAbort(CloseReason::Aborted, 0); }
 
 void TcpConnection::drain() {
-  if (state() != State::Connected || !profile_->onDrain) return;
-  guarded([this] { profile_->onDrain(shared_from_this()); });
+  if (!mayNotify(Notice::Drain) || !profile_->onDrain) return;
+  notify<Notice::Drain>([this] { profile_->onDrain(shared_from_this()); });
 }
 
 void TcpConnection::beginClose() noexcept { requestAbort(CloseReason::Aborted, 0); }
@@ -257,10 +257,10 @@ void TcpConnection::finishClose() {
   setState(State::Closed);
   if (has(kEstablished)) {
     home.proactor().mutableCounters().disconnections.add();
-    guarded([this] {
+    notify<Notice::Closed>([this] {
       if (profile_->onConnection) profile_->onConnection(shared_from_this());
     });
-    guarded([this] {
+    notify<Notice::Closed>([this] {
       if (profile_->onClose) profile_->onClose(shared_from_this());
     });
   }

@@ -42,6 +42,9 @@ void CallbackWatch::note(const TcpConnection& connection, CallbackKind kind) {
   if (kind == CallbackKind::Message && !connection.isReading()) {
     ADD_FAILURE() << "a message came after stopRead()";
   }
+  if (kind == CallbackKind::HalfClose && !connection.isReading()) {
+    ADD_FAILURE() << "a half-close came while the connection did not read, or was to be aborted";
+  }
   const std::lock_guard lock(mutex_);
   Life& life = lives_[connection.id()];
   if (kind == CallbackKind::Up) life.thread = std::this_thread::get_id();

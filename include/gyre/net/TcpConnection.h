@@ -21,10 +21,12 @@
 #include <vector>
 
 #include "gyre/base/Buffer.h"
+#include "gyre/base/Check.h"
 #include "gyre/base/Export.h"
 #include "gyre/base/RefPtr.h"
 #include "gyre/loop/EventLoop.h"
 #include "gyre/net/Callbacks.h"
+#include "gyre/net/CloseReason.h"
 #include "gyre/net/ConnectionFilter.h"
 #include "gyre/net/ConnectionProfile.h"
 #include "gyre/net/Endpoints.h"
@@ -32,27 +34,6 @@
 namespace gyre {
 
 class OutputQueue;
-
-// X11 defines a macro None: where it is in the way, use NotClosed.
-#pragma push_macro("None")
-#undef None
-enum class CloseReason : std::uint8_t {
-  NotClosed,
-  PeerClosed,      // the peer shut down its side, all was sent
-  Shutdown,        // shutdown() here, all was sent
-  Aborted,         // forceClose() here, or the loop ended
-  Error,           // the socket failed: error() says how
-  CallbackFailed,  // a callback threw
-  OutputLimit,     // OutputPolicy::Close
-  LingerTimeout,   // the peer did not answer our FIN in time, or sent too much after it
-  OutOfMemory,
-  IdleTimeout,       // ConnectionTimeouts::idle
-  FirstByteTimeout,  // ConnectionTimeouts::firstByte
-  WriteStall,        // ConnectionTimeouts::writeStall
-  MemoryBudget,      // ServerLimits::memoryBudget: it held most
-  None = NotClosed,
-};
-#pragma pop_macro("None")
 
 // Internal: bytes of unread input in which a codec's reader has found no end of the frame.
 struct FrameProgress {
@@ -223,6 +204,16 @@ class GYRE_API TcpConnection final : public LoopResident,
     TimePoint due;
     CloseReason reason;
   };
+  // What a callback of the user's reports.
+  enum class Notice : std::uint8_t {
+    Up,
+    Message,
+    WriteComplete,
+    HighWater,
+    HalfClose,
+    Drain,
+    Closed,
+  };
 
   bool has(std::uint16_t flag) const noexcept { return (flags_ & flag) != 0; }
   void set(std::uint16_t flag) noexcept { flags_ = static_cast<std::uint16_t>(flags_ | flag); }
@@ -237,6 +228,17 @@ class GYRE_API TcpConnection final : public LoopResident,
     return flags_ == (kReading | kEstablished) && state() == State::Connected &&
            input_.isInFlight() && input_.kind() == IoKind::Receive &&
            (extras_ == nullptr || extras_->retired.empty());
+  }
+  // Connected, and not about to be aborted.
+  bool isOpen() const noexcept { return state() == State::Connected && !has(kAbortWanted); }
+  // The one place that says which callback may run when.
+  bool mayNotify(Notice notice) const noexcept;
+  // Every callback of the profile runs through this. False when it threw.
+  // REQUIRES: mayNotify(kNotice).
+  template <Notice kNotice, typename Call>
+  bool notify(Call call) noexcept {
+    GYRE_CHECK(mayNotify(kNotice), "a callback was about to run in a state that rules it out");
+    return guarded(std::move(call));
   }
   // Calls what is the user's. False when it threw: that aborts the connection, and nothing else.
   template <typename Call>
@@ -261,6 +263,7 @@ class GYRE_API TcpConnection final : public LoopResident,
   void discard(std::size_t bytes);
   void decode(std::string_view received);
   void deliver(std::string_view bytes);
+  void deliverWindow(std::string_view bytes);
   void deliverKept();
   void keep(std::string_view bytes);
   void callMessage(Buffer& buffer);
@@ -272,9 +275,7 @@ class GYRE_API TcpConnection final : public LoopResident,
   // Output
   template <typename Bytes>
   void sendInLoop(Bytes&& bytes) noexcept;
-  bool maySend() const noexcept {
-    return state() == State::Connected && !has(kFinWanted) && !has(kAbortWanted);
-  }
+  bool maySend() const noexcept { return isOpen() && !has(kFinWanted); }
   void encode(std::string_view plain);
   std::size_t sendAtOnce(std::string_view bytes) noexcept;
   void tellWriteComplete();
@@ -346,6 +347,23 @@ class GYRE_API TcpConnection final : public LoopResident,
   std::int16_t error_ = 0;
   std::uint32_t charge_ = 0;  // what it holds of the memory budget, in its units
 };
+
+// Each notice is a claim that the user acts on: all was delivered, all was sent. A connection that
+// is to be aborted drops input and output, so from the request on nothing is claimed but the end.
+inline bool TcpConnection::mayNotify(Notice notice) const noexcept {
+  switch (notice) {
+    case Notice::Up:
+    case Notice::Drain:
+    case Notice::HighWater: return isOpen();
+    case Notice::Message: return isOpen() && has(kReading);
+    case Notice::WriteComplete: return isOpen() && !hasOutput();
+    // All that came before the peer's FIN was offered to a message callback.
+    case Notice::HalfClose:
+      return isOpen() && has(kReading) && has(kEndOfInput) && !has(kInputUntold);
+    case Notice::Closed: return state() == State::Closed;
+  }
+  return false;
+}
 
 // An idle connection may cost 256 bytes: with control block, allocator and registry this allows
 // 200, and 24 for its place in the timing wheel.
