@@ -1,7 +1,8 @@
 // Tunnel: two connections on one loop, each of which sends what the other receives.
 //
 // An end that does not take what it is sent stops the other from being read. The end of a stream
-// is passed on by itself; when one end has closed, the other does.
+// is passed on by itself. When one end has closed gracefully the other does; a reset, and whatever
+// else cut its stream short, resets the other: nobody takes a part for the whole.
 #pragma once
 
 #include <any>
@@ -21,6 +22,12 @@ struct Tunnel {
 inline gyre::TcpConnectionPtr otherEnd(const gyre::TcpConnectionPtr& end) {
   const auto* tunnel = std::any_cast<Tunnel>(&end->context());
   return tunnel == nullptr ? nullptr : tunnel->other;
+}
+
+inline bool hasEndedWhole(const gyre::TcpConnection& end) {
+  const gyre::CloseReason reason = end.closeReason();
+  return end.error() == 0 &&
+         (reason == gyre::CloseReason::PeerClosed || reason == gyre::CloseReason::Shutdown);
 }
 
 // False while there is no other end: the bytes are left where they are.
@@ -48,7 +55,8 @@ void setTunnelCallbacks(Ends& ends) {
     end->shutdown();
   });
   ends.setCloseCallback([](const gyre::TcpConnectionPtr& end) {
-    if (const auto other = otherEnd(end)) other->shutdown();
+    const auto other = otherEnd(end);
+    if (other) hasEndedWhole(*end) ? other->shutdown() : other->abort();
   });
 }
 

@@ -86,7 +86,7 @@ void TcpConnection::shed() noexcept {
   requestAbort(CloseReason::MemoryBudget, ENOBUFS);
   // What the kernel does not hold is given back here and now.
   if (hasOutput() && !send_.isInFlight()) {
-    set(kCutShort);
+    set(kReset);
     dropOutput();
   }
   setCharge(MemoryBudget::unitsOf(outputBytes() + inputBytes()));

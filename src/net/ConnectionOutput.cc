@@ -24,21 +24,34 @@ void TcpConnection::send(const void* bytes, std::size_t size) {
 
 void TcpConnection::send(std::string_view bytes) {
   if (isInLoopThread()) return sendInLoop(bytes);
-  send(std::string(bytes));
+  postSend(bytes);
 }
 
 void TcpConnection::send(std::string&& bytes) {
   if (isInLoopThread()) return sendInLoop(std::move(bytes));
-  mailbox_->post([self = shared_from_this(), moved = std::move(bytes)]() mutable {
-    self->sendInLoop(std::move(moved));
-  });
+  postSend(std::move(bytes));
 }
 
 void TcpConnection::send(std::shared_ptr<const std::string> bytes) {
   if (isInLoopThread()) return sendInLoop(std::move(bytes));
-  mailbox_->post([self = shared_from_this(), moved = std::move(bytes)]() mutable {
-    self->sendInLoop(std::move(moved));
-  });
+  postSend(std::move(bytes));
+}
+
+// The caller is told of memory that is out. What it sends from then on would follow a gap, and so
+// would a FIN.
+template <typename Bytes>
+void TcpConnection::postSend(Bytes&& bytes) {
+  using Kept = std::conditional_t<std::is_same_v<std::remove_cvref_t<Bytes>, std::string_view>,
+                                  std::string, std::remove_cvref_t<Bytes>>;
+  try {
+    mailbox_->post([self = shared_from_this(), kept = Kept(std::forward<Bytes>(bytes))]() mutable {
+      if (self->hasLostPost()) return self->loseOutput(CloseReason::OutOfMemory, ENOMEM);
+      self->sendInLoop(std::move(kept));
+    });
+  } catch (...) {
+    isPostLost_.store(true, std::memory_order_release);
+    throw;
+  }
 }
 
 void TcpConnection::send(Buffer& buffer) {
@@ -59,16 +72,35 @@ std::string_view viewOf(const std::shared_ptr<const std::string>& bytes) noexcep
 
 template <typename Bytes>
 void TcpConnection::sendInLoop(Bytes&& bytes) noexcept {
-  if (!maySend() || viewOf(bytes).empty()) return;
+  if (viewOf(bytes).empty()) return;
+  if (!maySend()) return refuseSend();
   if (extras_ != nullptr && extras_->filter != nullptr) return encode(viewOf(bytes));
   enqueue(std::forward<Bytes>(bytes));
+}
+
+// The one owner of lost output: bytes that the user sent, or that belong to them, go nowhere. The
+// peer must not take what it got for the whole, so closing resets.
+void TcpConnection::loseOutput(CloseReason reason, int error) noexcept {
+  if (state() >= State::Joining) return;
+  set(kReset);
+  requestAbort(reason, error);
+}
+
+// After shutdown() and shutdownWrite() the bytes are no part of the stream: its user has ended it.
+// Otherwise it is being closed for another reason (the peer's FIN, a timeout, an abort that waits
+// for its flush), and the user could not know.
+void TcpConnection::refuseSend() noexcept {
+  if (state() >= State::Joining || has(kFinSent) || has(kFinWanted)) return;
+  if (state() == State::Flushing && reason_ == CloseReason::Shutdown) return;
+  set(kReset);
+  if (!has(kAbortWanted)) error_ = EPIPE;
 }
 
 void TcpConnection::encode(std::string_view plain) {
   Buffer wire;
   bool isGood = true;
-  if (!guarded([&] { isGood = extras_->filter->encode(plain, wire); })) return;
-  if (!isGood) return requestAbort(CloseReason::Error, EPROTO);
+  if (!guarded([&] { isGood = extras_->filter->encode(plain, wire); })) return set(kReset);
+  if (!isGood) return loseOutput(CloseReason::Error, EPROTO);
   enqueue(wire.view());
 }
 
@@ -80,7 +112,7 @@ std::size_t TcpConnection::sendAtOnce(std::string_view bytes) noexcept {
   if (hasOutput()) return 0;
   const IoResult result = proactor().trySend(socket_, bytes);
   if (result.error != 0) {
-    requestAbort(CloseReason::Error, result.error);
+    loseOutput(CloseReason::Error, result.error);
     return bytes.size();
   }
   if (result.bytes == 0) return 0;
@@ -111,7 +143,7 @@ void TcpConnection::enqueue(Bytes&& bytes) noexcept {
   if (output_ == nullptr) beginOutput();
   if (output_ == nullptr ||
       (!appendLent(viewOf(bytes)) && !output_->append(std::forward<Bytes>(bytes)))) {
-    return requestAbort(CloseReason::OutOfMemory, ENOMEM);
+    return loseOutput(CloseReason::OutOfMemory, ENOMEM);
   }
   chargeOutput();
   limitOutput(before);

@@ -82,7 +82,9 @@ void TcpConnection::scheduleTimeouts() {
   if (timeoutEntry_ != kNoTimeout) {
     loop()->moveTimeout(timeoutEntry_, due);
   } else if (due != kForever) {
-    timeoutEntry_ = loop()->addTimeout(*this, due);
+    const std::uint32_t entry = loop()->addTimeout(*this, due);
+    GYRE_CHECK(entry < kNoTimeout, "a loop has places for 16 million connections with timeouts");
+    timeoutEntry_ = entry & kNoTimeout;
   }
 }
 

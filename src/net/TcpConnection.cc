@@ -60,6 +60,7 @@ bool TcpConnection::isInLoopThread() const noexcept {
 void TcpConnection::shutdown() { post(&TcpConnection::shutdownInLoop); }
 void TcpConnection::shutdownWrite() { post(&TcpConnection::shutdownWriteInLoop); }
 void TcpConnection::forceClose() { post(&TcpConnection::forceCloseInLoop); }
+void TcpConnection::abort() { post(&TcpConnection::abortInLoop); }
 void TcpConnection::startRead() { post(&TcpConnection::startReadInLoop); }
 void TcpConnection::stopRead() { post(&TcpConnection::stopReadInLoop); }
 
@@ -105,6 +106,11 @@ void TcpConnection::handleThrow() noexcept {
 }
 
 void TcpConnection::forceCloseInLoop() { requestAbort(CloseReason::Aborted, 0); }
+
+void TcpConnection::abortInLoop() {
+  if (state() < State::Joining) set(kReset);
+  requestAbort(CloseReason::Aborted, 0);
+}
 
 void TcpConnection::drain() {
   if (!mayNotify(Notice::Drain) || !profile_->onDrain) return;
@@ -187,11 +193,12 @@ void TcpConnection::beginGraceful(CloseReason reason) {
 
 void TcpConnection::finishFilter() {
   if (extras_ == nullptr || extras_->filter == nullptr || has(kFinWanted)) return;
-  guarded([this] {
+  const bool isFinished = guarded([this] {
     Buffer wire;
     extras_->filter->finish(wire);
     enqueue(wire.view());
   });
+  if (!isFinished) set(kReset);
 }
 
 // Goes on as far as it can: FIN when all is sent, the end when both FINs are there.
@@ -200,14 +207,24 @@ void TcpConnection::advanceClose() {
   if (state() == State::Flushing) {
     // Where nothing is to be waited for, close(2) sends our FIN: a system call less.
     const bool closesNow = has(kEndOfInput) && !input_.isInFlight();
-    if (!has(kFinSent) && !closesNow) sendFin();
+    if (!has(kFinSent)) {
+      if (isCutShort()) return abortCutShort();
+      if (!closesNow) sendFin();
+    }
     setState(State::Lingering);
     if (!has(kEndOfInput)) guarded([this] { scheduleTimeouts(); });
   } else if (state() == State::Connected && has(kFinWanted) && !has(kFinSent)) {
+    if (isCutShort()) return abortCutShort();
     sendFin();
     if (has(kEndOfInput) && !has(kEndUntold)) beginGraceful(CloseReason::PeerClosed);
   }
   if (state() == State::Lingering && has(kEndOfInput)) joinInFlight();
+}
+
+// All that could be sent was; a FIN would say that this was all.
+void TcpConnection::abortCutShort() {
+  if (hasLostPost()) return abort(CloseReason::OutOfMemory, ENOMEM);
+  abort(reason_, error_);
 }
 
 void TcpConnection::sendFin() {
@@ -219,11 +236,14 @@ void TcpConnection::sendFin() {
 
 void TcpConnection::abort(CloseReason reason, int error) {
   if (state() >= State::Joining) return;
-  reason_ = reason;
-  error_ = static_cast<std::int16_t>(error);
+  // What was asked for first is why it closes.
+  if (!has(kAbortWanted)) {
+    reason_ = reason;
+    error_ = static_cast<std::int16_t>(error);
+  }
   // A peer that got a part would take a FIN for the end of the whole: closing resets then, and no
   // shutdown, which sends one, comes before it. The cancel alone ends what is in flight.
-  if (hasOutput() || has(kCutShort) || reason == CloseReason::OutOfMemory) {
+  if (hasOutput() || isCutShort() || reason_ == CloseReason::OutOfMemory) {
     proactor().setOption(socket_, SocketOption::LingerZero, 1);
   } else if (input_.isInFlight()) {
     proactor().shutdownBoth(socket_);

@@ -316,6 +316,7 @@ IoResult SimProactor::trySend(SocketHandle handle, std::string_view bytes) noexc
   counters_.directSends.add();
   const int error = socket.link ? socket.link->takeWriteError(socket.side) : EPIPE;
   if (error != 0) return {.error = error};
+  if (world_.strikes(SimFault::SendNoMemory)) return {.error = ENOBUFS};
   std::size_t taken = std::min(bytes.size(), socket.link->room(socket.side));
   if (taken > 0 && world_.strikes(SimFault::SendContinued)) taken = world_.random().below(taken);
   if (taken > 0) socket.link->write(socket.side, bytes.substr(0, taken));

@@ -62,6 +62,19 @@ TEST_F(TcpClientTest, Connect_toAUnixSocket_talksToo) {
   endClient();
 }
 
+TEST_F(TcpClientTest, Abort_withAllSent_isAResetForTheServer) {
+  int error = 0;
+  start({.onClose = [&error](const TcpConnectionPtr& connection) { error = connection->error(); }});
+  aimAtServer().connect();
+  ASSERT_TRUE(runUntilTold("up"));
+  client().connection()->send("half of it");
+  ASSERT_TRUE(runUntilTold("message"));
+  client().connection()->abort();
+  ASSERT_TRUE(runUntilTold("close"));
+  ASSERT_TRUE(runUntilClosed(1));
+  EXPECT_EQ(error, ECONNRESET);
+}
+
 TEST_F(TcpClientTest, Connect_twice_isOneConnection) {
   start();
   aimAtServer().connect();

@@ -5,6 +5,8 @@
 
 #include <cstdint>
 
+#include "gyre/base/Export.h"
+
 namespace gyre {
 
 // X11 defines a macro None: where it is in the way, use NotClosed.
@@ -12,9 +14,10 @@ namespace gyre {
 #undef None
 enum class CloseReason : std::uint8_t {
   NotClosed,
-  PeerClosed,      // the peer shut down its side, all was sent
+  PeerClosed,      // the peer shut down its side, all was sent; but for what you sent after its end
+                   // was known: that is lost, error() is EPIPE, and the peer saw a reset
   Shutdown,        // shutdown() here, all was sent
-  Aborted,         // forceClose() here, or the loop ended
+  Aborted,         // forceClose() or abort() here, or the loop ended
   Error,           // the socket failed: error() says how
   CallbackFailed,  // a callback threw
   OutputLimit,     // OutputPolicy::Close

@@ -58,6 +58,8 @@ class GYRE_API TcpConnection final : public LoopResident,
   // --- Any thread
 
   // Bytes are sent in the order of the calls of one thread; ignored once shutdown was asked for.
+  // Where they are lost for another reason (memory is out, the socket fails, the connection is
+  // being closed, but not by you) it ends with RST. From another thread may throw std::bad_alloc.
   // What waits is sent at the end of the loop's iteration. On the loop's thread the kernel is
   // offered 8 KiB and more at once where they would be copied (but for the string&&, which is
   // kept, and the shared one); it may take all, and then nothing waits and no mark is passed.
@@ -78,6 +80,10 @@ class GYRE_API TcpConnection final : public LoopResident,
   // (but on a unix socket, which has none). So ends every connection that is closed with bytes
   // unsent, whoever did it: a limit, a timeout, a deadline, the server's end.
   void forceClose();
+  // Closes now with RST, also when all was sent: what the peer got is not the whole. A unix socket
+  // has no RST: the peer reads the end of the stream, or ECONNRESET when we left bytes of its own
+  // unread. CloseReason::Aborted.
+  void abort();
   // After stopRead() on the loop's thread no message callback runs, and the kernel soon stops
   // taking bytes, so that the peer is held back. startRead() delivers what was taken by then.
   void startRead();
@@ -183,8 +189,8 @@ class GYRE_API TcpConnection final : public LoopResident,
   static constexpr std::uint16_t kHungUp = 1 << 11;       // both FINs are known: no watch is armed
   static constexpr std::uint16_t kOverBudget = 1 << 12;   // reading pauses: the memory budget
   static constexpr std::uint16_t kWriteCompleteDue = 1 << 13;  // settle() is to tell of it
-  static constexpr std::uint16_t kCutShort = 1 << 14;          // unsent output was dropped
-  static constexpr std::uint32_t kNoTimeout = ~0U;
+  static constexpr std::uint16_t kReset = 1 << 14;  // closing resets: see loseOutput() and abort()
+  static constexpr std::uint32_t kNoTimeout = (1U << 24) - 1;
 
   // What few connections have, or have for a while only.
   struct Extras {
@@ -275,6 +281,12 @@ class GYRE_API TcpConnection final : public LoopResident,
   // Output
   template <typename Bytes>
   void sendInLoop(Bytes&& bytes) noexcept;
+  template <typename Bytes>
+  void postSend(Bytes&& bytes);
+  bool isCutShort() const noexcept { return has(kReset) || hasLostPost(); }
+  bool hasLostPost() const noexcept { return isPostLost_.load(std::memory_order_acquire); }
+  void refuseSend() noexcept;
+  void loseOutput(CloseReason reason, int error) noexcept;
   bool maySend() const noexcept { return isOpen() && !has(kFinWanted); }
   void encode(std::string_view plain);
   std::size_t sendAtOnce(std::string_view bytes) noexcept;
@@ -318,12 +330,14 @@ class GYRE_API TcpConnection final : public LoopResident,
   void shutdownInLoop();
   void shutdownWriteInLoop();
   void forceCloseInLoop();
+  void abortInLoop();
   void requestAbort(CloseReason reason, int error) noexcept;
   void beginGraceful(CloseReason reason);
   void finishFilter();
   void advanceClose();
   void sendFin();
   void abort(CloseReason reason, int error);
+  void abortCutShort();
   void joinInFlight();
   void closeSocket();
   void finishClose();
@@ -337,13 +351,14 @@ class GYRE_API TcpConnection final : public LoopResident,
   std::uint64_t bytesSent_ = 0;
   OutputQueue* output_ = nullptr;  // null while all was sent
   std::unique_ptr<Extras> extras_;
-  std::uint32_t timeoutEntry_ = kNoTimeout;  // its place in the loop's timing wheel
-  CoarseTime active_;                        // when bytes were last received or sent
+  std::uint32_t timeoutEntry_ : 24 = kNoTimeout;  // its place in the loop's timing wheel
+  CloseReason reason_ : 8 = CloseReason::NotClosed;
+  CoarseTime active_;  // when bytes were last received or sent
   [[no_unique_address]] Endpoints endpoints_;
   std::uint16_t flags_ = 0;  // in the padding at the end of the endpoints
   SocketHandle socket_;
   std::atomic<State> state_{State::Connected};
-  CloseReason reason_ = CloseReason::NotClosed;
+  std::atomic<bool> isPostLost_{false};  // a send() of another thread found no memory
   std::int16_t error_ = 0;
   std::uint32_t charge_ = 0;  // what it holds of the memory budget, in its units
 };
