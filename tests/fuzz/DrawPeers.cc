@@ -140,12 +140,15 @@ void drawStorm(SimRandom& random, Scenario& scenario) {
 }
 
 void drawAllStalled(SimRandom& random, Scenario& scenario) {
-  const bool isSmall = scenario.proactor.receiveBuffersMax <= 16;
-  const std::size_t count = random.between(2, isSmall ? 40 : random.chance(0.3) ? 320 : 60);
+  // More than there are receive buffers, now and then.
+  const std::size_t buffers = scenario.proactor.receiveBuffers;
+  const std::size_t few = random.between(2, 2 * buffers + 8);
+  const std::size_t count = random.chance(0.3) ? random.between(few, 320) : few;
   Conduct conduct = drawConduct(random);
   if (random.chance(0.7)) conduct.answer = Conduct::Answer::LargeThenEcho;
   if (random.chance(0.7)) conduct.event = Event::None;
-  conduct.large = random.between(100'000, 4'000'000) / (count > 40 ? 4 : 1);
+  // More than one send takes, and than the kernel does.
+  conduct.large = random.between(100'000, count > 50 ? 1'500'000 : 4'000'000);
   conduct.largeMax = conduct.large;
   for (std::size_t i = 0; i < count; ++i) {
     conduct.usesOwnInput = random.chance(0.8);

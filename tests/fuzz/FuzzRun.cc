@@ -2,10 +2,10 @@
 
 #include <fcntl.h>
 
-#include <map>
 #include <thread>
 #include <utility>
 
+#include "fuzz/Judge.h"
 #include "support/Sanitizers.h"
 
 namespace gyre {
@@ -169,51 +169,10 @@ bool FuzzRun::waitFor(const std::function<bool()>& condition, const char* what) 
 }
 
 void FuzzRun::judge() {
-  std::map<const PeerFacts*, Ledger*> ledgers;
-  for (Ledger* ledger : book_.all()) {
-    ledger->judgeEnd();
-    if (ledger->peer() == nullptr) continue;
-    Ledger*& place = ledgers[ledger->peer()];
-    if (place != nullptr && ledger->peer()->plan->addressGroup == 0) {
-      verdict_.fail("two connections of one peer: " + ledger->describe());
-    }
-    place = ledger;
-  }
-  for (const auto& peer : crowd_->peers()) {
-    const auto found = ledgers.find(&peer->facts());
-    judgePeer(*peer, found == ledgers.end() ? nullptr : found->second);
-  }
-  addUp();
-}
-
-void FuzzRun::judgePeer(const SocketPeer& peer, Ledger* ledger) {
-  coverage_.cleanEnds += peer.end() == SocketPeer::End::Fin ? 1 : 0;
-  coverage_.resets += peer.end() == SocketPeer::End::Reset ? 1 : 0;
-  if (ledger == nullptr) {
-    ++coverage_.turnedAway;
-    if (!peer.received().empty()) verdict_.fail("bytes from nowhere: " + peer.describe());
-    const bool hasReason = scenario_.mayRefuse() || scenario_.hasFatalFaults() || everEnded_ ||
-                           context_.isEnding || peer.leftEarly() ||
-                           peer.facts().plan->conduct.isRefused;
-    if (!hasReason) verdict_.fail("turned away for no reason: " + peer.describe());
-    return;
-  }
-  ledger->judgeSent(peer.received(), peer.end() == SocketPeer::End::Fin);
-  const CloseReason reason = ledger->reason();
-  const bool isGraceful = reason == CloseReason::PeerClosed || reason == CloseReason::Shutdown;
-  if (isGraceful && !peer.leftEarly() && peer.end() != SocketPeer::End::Fin) {
-    verdict_.fail("a graceful close was none: " + peer.describe() + "; " + ledger->describe());
-  }
-}
-
-void FuzzRun::addUp() {
-  ++coverage_.runs;
-  for (const Ledger* ledger : book_.all()) {
-    ++coverage_.connections;
-    coverage_.bytesReceived += ledger->received();
-    coverage_.bytesSent += ledger->sentBytes();
-    ++coverage_.reasons[static_cast<std::size_t>(ledger->reason())];
-  }
+  Judge judge(scenario_, book_, verdict_, coverage_);
+  judge.mayBeTurnedAway = everEnded_ || context_.isEnding;
+  for (const auto& peer : crowd_->peers()) judge.addPeer(peer->history());
+  judge.judge();
 }
 
 }  // namespace gyre

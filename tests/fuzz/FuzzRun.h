@@ -36,8 +36,6 @@ class FuzzRun {
   bool mayWait() const;
   bool waitFor(const std::function<bool()>& condition, const char* what);
   void judge();
-  void judgePeer(const SocketPeer& peer, Ledger* ledger);
-  void addUp();
 
   const Scenario& scenario_;
   Verdict& verdict_;

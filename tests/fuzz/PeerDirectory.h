@@ -7,9 +7,11 @@
 #include <atomic>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <mutex>
 #include <string>
 #include <unordered_map>
+#include <utility>
 
 #include "fuzz/Scenario.h"
 #include "gyre/base/InetAddress.h"
@@ -21,6 +23,9 @@ struct PeerFacts {
   const PeerPlan* plan = nullptr;
   std::atomic<std::uint64_t> sent{0};    // bytes that the kernel took
   std::atomic<bool> hasFinished{false};  // nothing more will be sent
+  // A send in flight may take the news of a reset, and a receive then meets the end of the stream
+  // before that send has completed: where completions are delivered in any order.
+  bool mayEndByReset = false;
 };
 
 class PeerDirectory {
@@ -41,13 +46,19 @@ class PeerDirectory {
   PeerFacts* find(const InetAddress& address) {
     const std::lock_guard lock(mutex_);
     const auto found = byAddress_.find(address.toString());
-    return found == byAddress_.end() ? nullptr : found->second;
+    if (found == byAddress_.end()) return fallback_ ? fallback_(address) : nullptr;
+    return found->second;
+  }
+  // For addresses that are chosen on connecting.
+  void setFallback(std::function<PeerFacts*(const InetAddress&)> fallback) {
+    fallback_ = std::move(fallback);
   }
 
  private:
   std::mutex mutex_;
   std::deque<PeerFacts> facts_;
   std::unordered_map<std::string, PeerFacts*> byAddress_;
+  std::function<PeerFacts*(const InetAddress&)> fallback_;
 };
 
 }  // namespace gyre

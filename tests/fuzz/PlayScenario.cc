@@ -5,12 +5,30 @@
 #include <memory>
 
 #include "fuzz/FuzzRun.h"
+#include "fuzz/SimRun.h"
 #include "gyre/proactor/EngineReport.h"
 #include "proactor/uring/RingFaults.h"
 
 namespace gyre {
 
+namespace {
+
+template <typename Run>
+void play(const Scenario& scenario, Verdict& verdict, FuzzCoverage& coverage) {
+  try {
+    auto run = std::make_unique<Run>(scenario, verdict, coverage);
+    run->play();
+    // Its threads may be stuck.
+    if (verdict.hasFailed()) static_cast<void>(run.release());
+  } catch (const std::exception& error) {
+    verdict.fail(std::string("the server does not start: ") + error.what());
+  }
+}
+
+}  // namespace
+
 void playScenario(const Scenario& scenario, Verdict& verdict, FuzzCoverage& coverage) {
+  if (scenario.engine == FuzzEngine::Sim) return play<SimRun>(scenario, verdict, coverage);
   chooseEngine();  // what looks at the kernel is no part of it
   if (scenario.engine == FuzzEngine::Faulty) {
     RingFaultOptions faults;
@@ -19,14 +37,7 @@ void playScenario(const Scenario& scenario, Verdict& verdict, FuzzCoverage& cove
     faults.fatalErrors = scenario.ringFatal;
     setRingFaults(faults);
   }
-  try {
-    auto run = std::make_unique<FuzzRun>(scenario, verdict, coverage);
-    run->play();
-    // Its threads may be stuck.
-    if (verdict.hasFailed()) static_cast<void>(run.release());
-  } catch (const std::exception& error) {
-    verdict.fail(std::string("the server does not start: ") + error.what());
-  }
+  play<FuzzRun>(scenario, verdict, coverage);
   resetRingFaults();
 }
 

@@ -191,6 +191,10 @@ void SocketPeer::breakOff() {
   isFinished_ = true;
 }
 
+PeerHistory SocketPeer::history() const {
+  return {&facts_, received_, describe(), end_, leftEarly_};
+}
+
 std::string SocketPeer::describe() const {
   static constexpr std::array<const char*, 11> kSteps{
       "send", "trickle",    "wait",          "await", "stop reading", "start reading",

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <string>
 
+#include "fuzz/Judge.h"
 #include "fuzz/PeerDirectory.h"
 #include "fuzz/Scenario.h"
 #include "gyre/base/InetAddress.h"
@@ -19,7 +20,7 @@ namespace gyre {
 class SocketPeer {
  public:
   using Clock = std::chrono::steady_clock;
-  enum class End : std::uint8_t { None, Fin, Reset };
+  using End = PeerHistory::End;
 
   SocketPeer(PeerFacts& facts, PeerDirectory& directory, const InetAddress& server,
              const Scenario& scenario);
@@ -38,12 +39,7 @@ class SocketPeer {
   // --- Afterwards
   const PeerFacts& facts() const noexcept { return facts_; }
   const std::string& received() const noexcept { return received_; }
-  End end() const noexcept { return end_; }
-  bool wasConnected() const noexcept { return isConnected_; }
-  int connectError() const noexcept { return connectError_; }
-  // It went before it had seen the end of the stream.
-  bool leftEarly() const noexcept { return leftEarly_; }
-  const InetAddress& address() const noexcept { return address_; }
+  PeerHistory history() const;
   std::string describe() const;
 
  private:
