@@ -48,7 +48,7 @@ endif()
 cmake_path(RELATIVE_PATH CMAKE_INSTALL_PREFIX
            BASE_DIRECTORY "${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig"
            OUTPUT_VARIABLE gyre_pc_prefix)
-foreach(package gyre gyre-sim)
+foreach(package gyre gyre-sim gyre-co)
   configure_file("${PROJECT_SOURCE_DIR}/cmake/${package}.pc.in"
                  "${PROJECT_BINARY_DIR}/${package}.pc" @ONLY)
   install(FILES "${PROJECT_BINARY_DIR}/${package}.pc"

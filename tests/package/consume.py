@@ -11,7 +11,7 @@ import tempfile
 
 CONSUMER = pathlib.Path(__file__).resolve().parent / "consumer"
 # Each program, and the package that pkg-config knows its library by.
-PROGRAMS = {"consumer": "gyre", "simulated": "gyre-sim"}
+PROGRAMS = {"consumer": "gyre", "simulated": "gyre-sim", "coroutines": "gyre-co"}
 
 
 def run(command, **options):

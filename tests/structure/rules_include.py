@@ -5,12 +5,13 @@ import re
 
 # DESIGN of the house: look at your own floor and down, never up. The simulator is a library of
 # its own: it steps loops, and nothing in gyre knows it.
-FLOORS = {"base": 0, "proactor": 1, "loop": 2, "sim": 2, "net": 3, "tls": 4, "http": 5, "ws": 5}
+FLOORS = {"base": 0, "proactor": 1, "loop": 2, "sim": 2, "net": 3, "tls": 4, "co": 4, "http": 5,
+          "ws": 5}
 TOP_FLOOR = 6
 TOP_FOLDERS = ("apps", "examples", "bench", "tests")
-UMBRELLA = "gyre.h"  # include/gyre/gyre.h, for those who look down from the top
+UMBRELLAS = ("gyre.h", "co.h")  # include/gyre/*.h, for those who look down from the top
 NEVER_TOUCH = {"tls": {"proactor"}, "http": {"proactor"}, "ws": {"proactor"}}
-SIM_FREE = {"base", "proactor", "loop", "net", "tls", "http", "ws"}
+SIM_FREE = {"base", "proactor", "loop", "net", "tls", "co", "http", "ws"}
 
 URING_FOLDER = "src/proactor/uring/"
 KERNEL_NAME = re.compile(r"\b(?:__NR|SYS)_io_uring\w*")
@@ -34,7 +35,7 @@ def floor_name_of(name):
 
 def floor_of(name):
     floor = floor_name_of(name)
-    return TOP_FLOOR if floor in (*TOP_FOLDERS, UMBRELLA) else FLOORS.get(floor)
+    return TOP_FLOOR if floor in (*TOP_FOLDERS, *UMBRELLAS) else FLOORS.get(floor)
 
 
 def check_floors(tree):
