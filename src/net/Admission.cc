@@ -8,14 +8,14 @@ void Admission::setLimits(const ServerLimits& limits) {
   group_->addresses().setLimit(limits.connectionsPerAddressMax);
 }
 
-Admission::Answer Admission::ask(Proactor& proactor, SocketHandle socket, std::uint64_t id) {
+bool Admission::admits(Proactor& proactor, SocketHandle socket, std::uint64_t id) {
   asked_.fetch_add(1, std::memory_order_relaxed);
   if (group_->budget().pressure() >= MemoryBudget::Pressure::Refuse) return refuse(byMemory_);
-  const bool mayNotAdd = isAtMax();
-  if (mayNotAdd && !waits()) return refuse(byConnections_);
+  // Only to spare the filter: a place is reserved when it is known that it will be used.
+  if (!waits() && group_->isFull(limits_.connectionsMax)) return refuse(byConnections_);
   if (filter_ && !filter_(proactor.peerAddress(socket))) return refuse(byFilter_);
   if (!entersByAddress(proactor, socket, id)) return refuse(byAddress_);
-  return mayNotAdd ? Answer::Wait : Answer::Enter;
+  return true;
 }
 
 bool Admission::entersByAddress(Proactor& proactor, SocketHandle socket, std::uint64_t id) {
@@ -23,13 +23,14 @@ bool Admission::entersByAddress(Proactor& proactor, SocketHandle socket, std::ui
   return !addresses.isOn() || addresses.enter(id, proactor.peerAddress(socket).ip());
 }
 
-Admission::Answer Admission::refuse(std::atomic<std::uint64_t>& cause) noexcept {
-  cause.fetch_add(1, std::memory_order_relaxed);
-  return Answer::Refuse;
+void Admission::refuseAtMax(std::uint64_t id) noexcept {
+  group_->turnAway(id);
+  refuse(byConnections_);
 }
 
-bool Admission::isAtMax() const noexcept {
-  return limits_.connectionsMax != 0 && group_->size() >= limits_.connectionsMax;
+bool Admission::refuse(std::atomic<std::uint64_t>& cause) noexcept {
+  cause.fetch_add(1, std::memory_order_relaxed);
+  return false;
 }
 
 void Admission::fill(ServerStats& stats) const noexcept {

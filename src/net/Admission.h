@@ -16,25 +16,36 @@ namespace gyre {
 
 class Admission {
  public:
-  enum class Answer : std::uint8_t { Enter, Wait, Refuse };
-
   explicit Admission(RefPtr<ConnectionGroup> group) : group_(std::move(group)) {}
 
   // Before start
   void setLimits(const ServerLimits& limits);
   void setFilter(AcceptFilter filter) { filter_ = std::move(filter); }
 
-  // Refuse: the caller closes it. May throw what the filter throws, and std::bad_alloc.
-  Answer ask(Proactor& proactor, SocketHandle socket, std::uint64_t id);
-  // True when no more connections may be added, and the others are to wait.
-  bool isFull() const noexcept { return waits() && isAtMax(); }
-  std::size_t connectionsMax() const noexcept { return limits_.connectionsMax; }
+  // By memory budget, filter and address. False: the caller closes the socket. True: it reserves a
+  // place, or calls refuseAtMax() or ConnectionGroup::turnAway(). May throw what the filter throws,
+  // and std::bad_alloc.
+  bool admits(Proactor& proactor, SocketHandle socket, std::uint64_t id);
+  // A place for one more connection, which is given back by ConnectionGroup::remove() or release();
+  // false at connectionsMax.
+  bool reserve() noexcept { return group_->reserve(limits_.connectionsMax); }
+  // There was no place, and the client does not wait for one: the caller closes the socket.
+  void refuseAtMax(std::uint64_t id) noexcept;
+
+  // True when clients beyond connectionsMax are to wait.
+  bool waits() const noexcept { return limits_.atConnectionsMax == OverloadPolicy::Wait; }
+  // Base loop. Whether there is something to be accepted for, at the moment.
+  bool hasCapacity() const noexcept { return group_->hasCapacity(maxToWaitFor()); }
+  // Base loop. As ConnectionGroup::requestCapacity().
+  bool requestCapacity() noexcept { return group_->requestCapacity(maxToWaitFor()); }
+
+  ConnectionGroup& group() noexcept { return *group_; }
   void fill(ServerStats& stats) const noexcept;
 
  private:
-  bool waits() const noexcept { return limits_.atConnectionsMax == OverloadPolicy::Wait; }
-  bool isAtMax() const noexcept;
-  Answer refuse(std::atomic<std::uint64_t>& cause) noexcept;
+  // Where those beyond it are refused, accepting goes on.
+  std::size_t maxToWaitFor() const noexcept { return waits() ? limits_.connectionsMax : 0; }
+  bool refuse(std::atomic<std::uint64_t>& cause) noexcept;
   bool entersByAddress(Proactor& proactor, SocketHandle socket, std::uint64_t id);
 
   const RefPtr<ConnectionGroup> group_;

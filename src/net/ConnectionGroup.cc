@@ -14,42 +14,80 @@ std::size_t ConnectionGroup::indexOf(const EventLoop* loop) const noexcept {
   return index;
 }
 
-void ConnectionGroup::add(std::size_t loopIndex) noexcept {
-  size_.fetch_add(1, std::memory_order_relaxed);
+bool ConnectionGroup::reserve(std::size_t connectionsMax) noexcept {
+  if (connectionsMax == 0) {
+    size_.fetch_add(1, std::memory_order_relaxed);
+    return true;
+  }
+  std::size_t size = size_.load(std::memory_order_relaxed);
+  while (size < connectionsMax) {
+    if (size_.compare_exchange_weak(size, size + 1, std::memory_order_relaxed)) return true;
+  }
+  return false;
+}
+
+void ConnectionGroup::place(std::size_t loopIndex) noexcept {
   if (loopIndex < loopCount_) perLoop_[loopIndex].size.fetch_add(1, std::memory_order_relaxed);
 }
 
 void ConnectionGroup::remove(const EventLoop* loop, std::uint64_t id) {
-  turnAway(id);
   const std::size_t index = indexOf(loop);
   if (index < loopCount_) perLoop_[index].size.fetch_sub(1, std::memory_order_relaxed);
-  // seq_cst with closeDoor() and awaitRoom(): one of both sees the other.
+  release(id);
+}
+
+void ConnectionGroup::release(std::uint64_t id) {
+  turnAway(id);
+  // seq_cst with closeDoor() and requestCapacity(): one of both sees the other.
   const bool wasLast = size_.fetch_sub(1, std::memory_order_seq_cst) == 1;
-  if (wasLast && isClosing_.load(std::memory_order_seq_cst)) tellEmpty();
-  if (!isAwaitingRoom_.load(std::memory_order_seq_cst)) return;
-  if (!isAwaitingRoom_.exchange(false, std::memory_order_seq_cst)) return;
-  home_->post([self = RefPtr<ConnectionGroup>(this)] {
-    if (self->hooks_.onRoom) self->hooks_.onRoom();
-  });
+  if (wasLast && isClosing_.load(std::memory_order_seq_cst)) notifyHome(kEmpty);
+  if (takeRequest(Wanted::Connections)) notifyHome(kCapacity);
+}
+
+void ConnectionGroup::beginArriving(std::size_t count) noexcept {
+  arriving_.fetch_add(count, std::memory_order_relaxed);
+}
+
+// Reports when half of them have been taken, so that accepting does not pause for each batch.
+void ConnectionGroup::endArriving(std::size_t count) {
+  const std::size_t left = arriving_.fetch_sub(count, std::memory_order_seq_cst) - count;
+  if (left <= arrivingMax_ / 2 && takeRequest(Wanted::Arrivals)) notifyHome(kCapacity);
 }
 
 void ConnectionGroup::closeDoor() {
   isClosing_.store(true, std::memory_order_seq_cst);
-  if (size_.load(std::memory_order_seq_cst) == 0) tellEmpty();
+  if (size_.load(std::memory_order_seq_cst) == 0) notifyHome(kEmpty);
 }
 
-bool ConnectionGroup::awaitRoom(std::size_t connections) {
-  isAwaitingRoom_.store(true, std::memory_order_seq_cst);
-  if (size_.load(std::memory_order_seq_cst) >= connections) return true;
-  isAwaitingRoom_.store(false, std::memory_order_seq_cst);
-  return false;
+// First the request, then the look: whatever goes after the look sees the request.
+bool ConnectionGroup::requestCapacity(std::size_t connectionsMax) noexcept {
+  if (connectionsMax != 0) {
+    wanted_.store(Wanted::Connections, std::memory_order_seq_cst);
+    if (size_.load(std::memory_order_seq_cst) >= connectionsMax) return true;
+    if (!takeRequest(Wanted::Connections)) return true;  // reported meanwhile
+  }
+  wanted_.store(Wanted::Arrivals, std::memory_order_seq_cst);
+  if (arriving_.load(std::memory_order_seq_cst) >= arrivingMax_) return true;
+  return !takeRequest(Wanted::Arrivals);
 }
 
-// May come twice, when both saw the other.
-void ConnectionGroup::tellEmpty() {
-  home_->post([self = RefPtr<ConnectionGroup>(this)] {
-    if (self->hooks_.onEmpty) self->hooks_.onEmpty();
-  });
+// True for one caller per request.
+bool ConnectionGroup::takeRequest(Wanted wanted) noexcept {
+  return wanted_.load(std::memory_order_seq_cst) == wanted &&
+         wanted_.compare_exchange_strong(wanted, Wanted::Nothing, std::memory_order_seq_cst);
+}
+
+// The one way by which news reaches the home loop.
+void ConnectionGroup::notifyHome(Event event) {
+  // Whoever set the first of them has posted.
+  if (events_.fetch_or(event, std::memory_order_acq_rel) != 0) return;
+  home_->post([self = RefPtr<ConnectionGroup>(this)] { self->handleEvents(); });
+}
+
+void ConnectionGroup::handleEvents() {
+  const std::uint8_t events = events_.exchange(0, std::memory_order_acq_rel);
+  if ((events & kCapacity) != 0 && hooks_.onCapacity) hooks_.onCapacity();
+  if ((events & kEmpty) != 0 && hooks_.onEmpty) hooks_.onEmpty();  // the server may go with it
 }
 
 }  // namespace gyre

@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <utility>
@@ -20,8 +21,8 @@ namespace gyre {
 class ConnectionGroup : public RefCounted {
  public:
   struct Hooks {
-    std::function<void()> onEmpty;  // after closeDoor(): the last has gone
-    std::function<void()> onRoom;   // after awaitRoom(): one has gone
+    std::function<void()> onEmpty;     // after closeDoor(): the last has gone
+    std::function<void()> onCapacity;  // once after each requestCapacity() that was granted
   };
 
   ConnectionGroup(RefPtr<Mailbox> home, Hooks hooks)
@@ -35,9 +36,33 @@ class ConnectionGroup : public RefCounted {
     return perLoop_[loopIndex].size.load(std::memory_order_relaxed);
   }
   std::size_t indexOf(const EventLoop* loop) const noexcept;
-  void add(std::size_t loopIndex) noexcept;
-  // One that lived on this loop has gone.
+
+  // Counts one more connection, before anything else is done for it. False when there are
+  // `connectionsMax` already; 0: no limit. What is reserved ends with remove() or release().
+  bool reserve(std::size_t connectionsMax) noexcept;
+  bool isFull(std::size_t connectionsMax) const noexcept {
+    return connectionsMax != 0 && size() >= connectionsMax;
+  }
+  // The reserved one will live on this loop.
+  void place(std::size_t loopIndex) noexcept;
+  void add(std::size_t loopIndex) noexcept {
+    reserve(0);
+    place(loopIndex);
+  }
+  // A placed one has gone.
   void remove(const EventLoop* loop, std::uint64_t id);
+  // A reserved one, not placed, has gone.
+  void release(std::uint64_t id);
+
+  // Sockets on their way to loops of other threads: posted by the home loop, then taken there.
+  void beginArriving(std::size_t count) noexcept;
+  void endArriving(std::size_t count);
+  // So many are on their way that accepting more would only collect descriptors.
+  bool isCrowded() const noexcept {
+    return arriving_.load(std::memory_order_relaxed) >= arrivingMax_;
+  }
+  // Before the first connection.
+  void setArrivingMax(std::size_t count) noexcept { arrivingMax_ = count; }
 
   // One that was admitted, and not added.
   void turnAway(std::uint64_t id) noexcept {
@@ -46,9 +71,13 @@ class ConnectionGroup : public RefCounted {
 
   // Home loop: from now on onEmpty is told when the last has gone; nothing is added any more.
   void closeDoor();
-  // Home loop: onRoom is told when one goes. False when that would be too late: there are fewer
-  // than `connections` already.
-  bool awaitRoom(std::size_t connections);
+  // Home loop. Both limits: of connections (0: none), and of sockets on their way.
+  bool hasCapacity(std::size_t connectionsMax) const noexcept {
+    return !isFull(connectionsMax) && !isCrowded();
+  }
+  // Home loop. True: there is no capacity, and onCapacity will be called once when there may be
+  // some. False: there is capacity at this moment, and onCapacity will not be called.
+  bool requestCapacity(std::size_t connectionsMax) noexcept;
   // Home loop: the server is gone.
   void forget() { hooks_ = {}; }
   bool hasServer() const noexcept { return hooks_.onEmpty != nullptr; }
@@ -62,11 +91,20 @@ class ConnectionGroup : public RefCounted {
     std::atomic<std::size_t> size{0};
   };
 
-  void tellEmpty();
+  // What a request for capacity waits for.
+  enum class Wanted : std::uint8_t { Nothing, Connections, Arrivals };
+  enum Event : std::uint8_t { kEmpty = 1, kCapacity = 2 };
+
+  bool takeRequest(Wanted wanted) noexcept;
+  void notifyHome(Event event);
+  void handleEvents();
 
   std::atomic<std::size_t> size_{0};
+  std::atomic<std::size_t> arriving_{0};
+  std::size_t arrivingMax_ = ~std::size_t{0};
   std::atomic<bool> isClosing_{false};
-  std::atomic<bool> isAwaitingRoom_{false};
+  std::atomic<Wanted> wanted_{Wanted::Nothing};
+  std::atomic<std::uint8_t> events_{0};  // those that the home loop has not handled
   std::unique_ptr<PerLoop[]> perLoop_;
   std::size_t loopCount_ = 0;
   MemoryBudget budget_;

@@ -2,10 +2,12 @@
 #include <exception>
 #include <new>
 #include <utility>
+#include <vector>
 
 #include "base/LogFormat.h"
 #include "gyre/net/Acceptor.h"
 #include "gyre/net/TcpServer.h"
+#include "net/AcceptGate.h"
 #include "net/Admission.h"
 #include "net/ConnectionGroup.h"
 
@@ -13,17 +15,17 @@ namespace gyre {
 namespace {
 
 // What throws here refuses the one client, and nothing else.
-Admission::Answer askGuarded(Admission& admission, Proactor& proactor, SocketHandle socket,
-                             std::uint64_t id) noexcept {
+bool admitsGuarded(Admission& admission, Proactor& proactor, SocketHandle socket,
+                   std::uint64_t id) noexcept {
   try {
-    return admission.ask(proactor, socket, id);
+    return admission.admits(proactor, socket, id);
   } catch (const std::exception& error) {
     logError("a new connection was refused: {}", error.what());
   } catch (...) {
     logError("a new connection was refused: the accept filter threw");
   }
   proactor.mutableCounters().callbackFailures.add();
-  return Admission::Answer::Refuse;
+  return false;
 }
 
 // What the call says; false, too, when there is no memory for it.
@@ -38,16 +40,15 @@ bool unlessOutOfMemory(Call call) noexcept {
 }
 
 // Without memory for it the one client is closed, and nothing else.
-template <typename Arrivals>
-bool addOrClose(Arrivals& arrivals, const typename Arrivals::value_type& arrival,
-                Proactor& proactor, ConnectionGroup& group) noexcept {
+bool addOrClose(std::vector<Arrival>& arrivals, const Arrival& arrival, Proactor& proactor,
+                ConnectionGroup& group) noexcept {
   const bool isAdded = unlessOutOfMemory([&] {
     arrivals.push_back(arrival);
     return true;
   });
   if (isAdded) return true;
-  group.turnAway(arrival.id);
   proactor.close(arrival.socket);
+  group.release(arrival.id);
   return false;
 }
 
@@ -57,21 +58,30 @@ bool addOrClose(Arrivals& arrivals, const typename Arrivals::value_type& arrival
 
 void TcpServer::acceptHere(SocketHandle socket, const InetAddress* local) {
   const Arrival arrival{socket, ++lastId_, local};
-  const Admission::Answer answer = askGuarded(*admission_, loop_->proactor(), socket, arrival.id);
-  if (answer == Admission::Answer::Refuse) return loop_->proactor().close(socket);
-  // Where there is room but others wait for it, makeRoom() is on its way: they come first.
-  if (answer == Admission::Answer::Enter && waiting_.empty()) {
-    place(arrival);
+  if (admitsGuarded(*admission_, loop_->proactor(), socket, arrival.id)) {
+    gate_->offer(arrival);
   } else {
-    addOrClose(waiting_, arrival, loop_->proactor(), *profile_->group);
+    loop_->proactor().close(socket);
   }
-  if (admission_->isFull()) pauseAccepting();
+}
+
+void TcpServer::makeGate() {
+  AcceptGate::Hooks hooks;
+  hooks.place = [this](const Arrival& arrival) { place(arrival); };
+  hooks.handOver = [this] { handOver(); };
+  hooks.pause = [this] {
+    for (const AcceptorPlace& place : acceptors_) place.acceptor->pause();
+  };
+  hooks.resume = [this] {
+    for (const AcceptorPlace& place : acceptors_) place.acceptor->resume();
+  };
+  gate_ = std::make_unique<AcceptGate>(loop_, *admission_, std::move(hooks));
 }
 
 void TcpServer::place(const Arrival& arrival) {
   const std::size_t index = choosePlace(arrival.socket);
   ConnectionGroup& group = *profile_->group;
-  if (addOrClose(arrivals_[index], arrival, loop_->proactor(), group)) group.add(index);
+  if (addOrClose(arrivals_[index], arrival, loop_->proactor(), group)) group.place(index);
 }
 
 std::size_t TcpServer::choosePlace(SocketHandle socket) {
@@ -96,66 +106,54 @@ std::size_t TcpServer::choosePlace(SocketHandle socket) {
   return index;
 }
 
-// All sockets of one batch for one loop in one push: at most one wake-up each.
 void TcpServer::handOver() {
   const std::vector<EventLoop*>& loops = pool_.getAllLoops();
   for (std::size_t i = 0; i < loops.size(); ++i) {
     if (arrivals_[i].empty()) continue;
     Arrivals arrivals;
     arrivals.swap(arrivals_[i]);
-    EventLoop* loop = loops[i];
-    if (loop == loop_) {
-      establish(*loop, profile_, arrivals);
-      continue;
+    if (loops[i] == loop_) {
+      establish(*loop_, profile_, arrivals);
+    } else {
+      handOverTo(*loops[i], arrivals);
     }
-    const bool taken = unlessOutOfMemory([&] {
-      auto moved = std::make_shared<Arrivals>(arrivals);
-      return loop->queueInLoop([loop, profile = profile_, moved = std::move(moved)] {
-        establish(*loop, profile, *moved);
-      });
+  }
+}
+
+// All sockets of one batch for one loop in one push: at most one wake-up each.
+void TcpServer::handOverTo(EventLoop& loop, const Arrivals& arrivals) {
+  ConnectionGroup& group = *profile_->group;
+  group.beginArriving(arrivals.size());
+  const bool isTaken = unlessOutOfMemory([&] {
+    auto moved = std::make_shared<Arrivals>(arrivals);
+    return loop.queueInLoop([&loop, profile = profile_, moved = std::move(moved)] {
+      establish(loop, profile, *moved);
+      profile->group->endArriving(moved->size());
     });
-    if (taken) continue;
-    for (const Arrival& arrival : arrivals) {
-      loop_->proactor().close(arrival.socket);
-      profile_->group->remove(loop, arrival.id);
-    }
+  });
+  if (isTaken) return;
+  for (const Arrival& arrival : arrivals) {
+    loop_->proactor().close(arrival.socket);
+    group.remove(&loop, arrival.id);
   }
-}
-
-// Clients wait in the backlog until a connection goes.
-void TcpServer::pauseAccepting() {
-  for (const AcceptorPlace& place : acceptors_) place.acceptor->pause();
-  if (!profile_->group->awaitRoom(admission_->connectionsMax())) makeRoom();
-}
-
-void TcpServer::makeRoom() {
-  if (phase_ != Phase::Running) return;
-  while (!waiting_.empty() && !admission_->isFull()) {
-    const Arrival arrival = waiting_.front();
-    waiting_.erase(waiting_.begin());
-    place(arrival);
-  }
-  handOver();
-  if (admission_->isFull()) {
-    pauseAccepting();
-  } else {
-    for (const AcceptorPlace& place : acceptors_) place.acceptor->resume();
-  }
+  group.endArriving(arrivals.size());
 }
 
 // --- An acceptor per loop
 
 void TcpServer::acceptOn(EventLoop& loop, SocketHandle socket, const InetAddress* local) {
   const Arrival arrival{socket, ++lastId_, local};
-  const Admission::Answer answer = askGuarded(*admission_, loop.proactor(), socket, arrival.id);
-  if (answer != Admission::Answer::Enter) {
-    if (answer == Admission::Answer::Wait) profile_->group->turnAway(arrival.id);
+  if (!admitsGuarded(*admission_, loop.proactor(), socket, arrival.id)) {
+    return loop.proactor().close(socket);
+  }
+  if (!admission_->reserve()) {
+    admission_->refuseAtMax(arrival.id);
     return loop.proactor().close(socket);
   }
   ConnectionGroup& group = *profile_->group;
   Arrivals arrivals;
   if (!addOrClose(arrivals, arrival, loop.proactor(), group)) return;
-  group.add(group.indexOf(&loop));
+  group.place(group.indexOf(&loop));
   establish(loop, profile_, arrivals);
 }
 

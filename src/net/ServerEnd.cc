@@ -3,6 +3,7 @@
 
 #include "gyre/net/Acceptor.h"
 #include "gyre/net/TcpServer.h"
+#include "net/AcceptGate.h"
 #include "net/ConnectionGroup.h"
 #include "net/UnixPath.h"
 
@@ -67,11 +68,8 @@ void TcpServer::acceptorClosed() {
 
 // Not earlier: until an acceptor has closed, it may bring another one.
 void TcpServer::acceptorsClosed() {
-  for (const Arrival& arrival : waiting_) {
-    loop_->proactor().close(arrival.socket);
-    profile_->group->turnAway(arrival.id);
-  }
-  waiting_.clear();
+  // All listeners may have failed while it runs: then those that wait have their turn.
+  if (phase_ != Phase::Running) gate_->close();
   for (Listener& listener : listeners_) listener.path.reset();
   if (phase_ == Phase::Draining) tellDraining();
   if (phase_ == Phase::Stopping) closeConnections();

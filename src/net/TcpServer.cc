@@ -10,6 +10,7 @@
 
 #include "gyre/base/Check.h"
 #include "gyre/net/Acceptor.h"
+#include "net/AcceptGate.h"
 #include "net/Admission.h"
 #include "net/ConnectionGroup.h"
 #include "net/UnixPath.h"
@@ -20,9 +21,10 @@ TcpServer::TcpServer(EventLoop* loop, const InetAddress& listenAddress, std::str
     : loop_(loop), pool_(loop, name) {
   ConnectionGroup::Hooks hooks;
   hooks.onEmpty = [this] { finishStop(); };
-  hooks.onRoom = [this] { makeRoom(); };
+  hooks.onCapacity = [this] { gate_->handleCapacity(); };
   auto group = makeRef<ConnectionGroup>(loop->mailbox(), std::move(hooks));
   admission_ = std::make_unique<Admission>(group);
+  makeGate();
   profile_ = makeRef<ConnectionProfile>(std::move(group));
   profile_->name = std::move(name);
   addListener(listenAddress);
@@ -147,7 +149,7 @@ void TcpServer::startAcceptor(EventLoop* loop, SocketHandle listener, const Inet
   Acceptor::Callbacks callbacks;
   if (acceptMode_ == AcceptMode::BaseLoop) {
     callbacks.onSocket = [this, local](SocketHandle socket) { acceptHere(socket, local); };
-    callbacks.onBatch = [this] { handOver(); };
+    callbacks.onBatch = [this] { gate_->endTurn(); };
     callbacks.onClosed = [this] { acceptorClosed(); };
   } else {
     callbacks.onSocket = [this, loop, local](SocketHandle socket) {

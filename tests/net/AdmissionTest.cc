@@ -2,6 +2,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <map>
 #include <mutex>
 #include <stdexcept>
@@ -120,6 +121,37 @@ TEST_F(AdmissionTest, Wait_withoutMemoryForIt_closesThatOneOnly) {
   Peer& next = isRefused ? third : second;
   ASSERT_TRUE(next.send("hello"));
   EXPECT_EQ(next.receive(5), "hello");
+}
+
+// The place of the one that could not be established is free, and others wait for it.
+TEST_F(AdmissionTest, Wait_withoutMemoryForTheNext_theOneAfterItIsServed) {
+  std::size_t after = 0;
+  int placed = 0;
+  start({.configure = [&](TcpServer& server) {
+    server.setLimits({.connectionsMax = 1});
+    server.setPlacement([&](const InetAddress&, std::size_t) {
+      if (++placed == 2) refuseAllocation(after);
+      return std::size_t{0};
+    });
+  }});
+  for (; after < 2; ++after) {
+    placed = 0;
+    Peer first = connect();
+    ASSERT_TRUE(runUntilUp(2 * after + 1));
+    std::vector<Peer> others;
+    others.push_back(connect());
+    others.push_back(connect());
+    settle();
+    first.close();
+    // Which of both is closed is the engine's affair: whether it has accepted one or two by then.
+    std::size_t served = 0;
+    for (Peer& peer : others) {
+      if (peer.send("hello") && peer.receive(5) == "hello") ++served;
+      peer.close();
+    }
+    EXPECT_EQ(served, 1U) << "after " << after;
+    ASSERT_TRUE(runUntilClosed(2 * after + 2));
+  }
 }
 
 // On its way to another loop a client costs memory thrice.
@@ -254,6 +286,30 @@ TEST_F(AdmissionTest, ListenerPerLoop_servesAndStops) {
   }
   EXPECT_EQ(accepts, 60U);
   EXPECT_GE(loopsUsed, 2U);
+}
+
+// Two loops look at the same place at the same time: the filter keeps each until the other is
+// there.
+TEST_F(AdmissionTest, ListenerPerLoop_neverMoreThanConnectionsMax) {
+  std::atomic<int> inside{0};
+  start({.threads = 2, .configure = [&](TcpServer& server) {
+           server.setAcceptMode(AcceptMode::EveryLoop);
+           server.setLimits({.connectionsMax = 1});
+           server.setAcceptFilter([&](const InetAddress&) {
+             const auto limit = std::chrono::steady_clock::now() + kPatience;
+             ++inside;
+             while (inside < 2 && std::chrono::steady_clock::now() < limit) {
+               std::this_thread::yield();
+             }
+             return true;
+           });
+         }});
+  // So many that the kernel gives each loop some.
+  std::vector<Peer> peers;
+  for (int i = 0; i < 30; ++i) peers.push_back(connect());
+  ASSERT_TRUE(runUntil([&] { return stats().refusedByConnections == 29; }));
+  EXPECT_EQ(count(CallbackKind::Up), 1U);
+  EXPECT_EQ(server()->connectionCount(), 1U);
 }
 
 TEST_F(AdmissionTest, Inherited_listenerIsServed_andSomethingElseIsRefused) {

@@ -30,8 +30,10 @@
 namespace gyre {
 
 class Acceptor;
+class AcceptGate;
 class Admission;
 class UnixPath;
+struct Arrival;
 
 // Who accepts.
 enum class AcceptMode : std::uint8_t {
@@ -125,11 +127,6 @@ class GYRE_API TcpServer {
     EventLoop* loop;
     std::shared_ptr<Acceptor> acceptor;
   };
-  struct Arrival {
-    SocketHandle socket;
-    std::uint64_t id;
-    const InetAddress* local;  // as TcpConnection::Init
-  };
   using Arrivals = std::vector<Arrival>;
   enum class Phase : std::uint8_t { New, Running, Draining, Stopping, Stopped };
 
@@ -138,11 +135,11 @@ class GYRE_API TcpServer {
   void startAcceptor(EventLoop* loop, SocketHandle listener, const InetAddress* local);
   void acceptHere(SocketHandle socket, const InetAddress* local);
   void acceptOn(EventLoop& loop, SocketHandle socket, const InetAddress* local);
+  void makeGate();
   void place(const Arrival& arrival);
   std::size_t choosePlace(SocketHandle socket);
   void handOver();
-  void pauseAccepting();
-  void makeRoom();
+  void handOverTo(EventLoop& loop, const Arrivals& arrivals);
   static void establish(EventLoop& loop, const RefPtr<ConnectionProfile>& profile,
                         const Arrivals& arrivals);
   void drainInLoop(Duration limit, std::function<void()> done);
@@ -163,7 +160,7 @@ class GYRE_API TcpServer {
   std::vector<AcceptorPlace> acceptors_;
   PlacementCallback choosePlace_;
   std::vector<Arrivals> arrivals_;  // of this iteration, by index of the loop
-  Arrivals waiting_;                // accepted, and beyond connectionsMax
+  std::unique_ptr<AcceptGate> gate_;
   std::vector<std::function<void()>> onStopped_;
   std::atomic<std::uint64_t> lastId_{0};
   std::size_t nextLoop_ = 0;
