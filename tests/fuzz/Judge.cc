@@ -1,5 +1,6 @@
 #include "fuzz/Judge.h"
 
+#include <cerrno>
 #include <map>
 
 namespace gyre {
@@ -29,7 +30,10 @@ void Judge::judgePeer(const PeerHistory& peer, Ledger* ledger) {
   if (ledger == nullptr) return judgeTurnedAway(peer);
   ledger->judgeSent(peer.received, peer.end == End::Fin);
   const CloseReason reason = ledger->reason();
-  const bool isGraceful = reason == CloseReason::PeerClosed || reason == CloseReason::Shutdown;
+  // What was sent after the peer's end was known is lost, and says so by a reset.
+  const bool hasLost = reason == CloseReason::PeerClosed && ledger->error() == EPIPE;
+  const bool isGraceful =
+      (reason == CloseReason::PeerClosed && !hasLost) || reason == CloseReason::Shutdown;
   if (isGraceful && !peer.leftEarly && peer.end != End::Fin && !mayBeLost) {
     verdict_.fail("a graceful close was none: " + peer.description + "; " + ledger->describe());
   }

@@ -57,6 +57,7 @@ class Ledger {
   std::uint64_t sentBytes() const noexcept { return sentBytes_; }
   bool isClosed() const noexcept { return closes_ > 0; }
   CloseReason reason() const noexcept { return reason_; }
+  int error() const noexcept { return error_; }
   // Judges what the peer got: `hasFin` when it saw the end of the stream in good order.
   void judgeSent(std::string_view got, bool hasFin);
   void judgeEnd();

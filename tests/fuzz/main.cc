@@ -18,6 +18,7 @@
 #include "fuzz/FuzzOptions.h"
 #include "fuzz/PlayScenario.h"
 #include "gyre/base/Log.h"
+#include "gyre/proactor/EngineReport.h"
 
 namespace gyre {
 namespace {
@@ -139,7 +140,22 @@ void raiseDescriptorLimit() {
   ::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+// Why an engine cannot be fuzzed here; empty when it can.
+std::string refusal(FuzzEngine engine) {
+  if (engine == FuzzEngine::Epoll || engine == FuzzEngine::Sim) return {};
+  ProactorOptions wanted;
+  wanted.engine = Engine::Uring;
+  const EngineReport report = inspectUring(wanted);
+  return report.usable ? std::string() : "io_uring is not available: " + report.cause;
+}
+
 int run(const FuzzOptions& options) {
+  for (const FuzzEngine engine : options.engines) {
+    const std::string reason = refusal(engine);
+    if (reason.empty()) continue;
+    std::printf("skipped: %s\n", reason.c_str());
+    return 77;
+  }
   std::printf("gyre_fuzz: first seed %llu\n", static_cast<unsigned long long>(options.firstSeed));
   std::fflush(stdout);
   const Clock::time_point begin = Clock::now();
