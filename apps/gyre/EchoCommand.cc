@@ -25,7 +25,7 @@ struct EchoOptions {
   std::string listen = "127.0.0.1:7007";
   std::optional<int> threads;
   std::optional<Engine> engine;
-  double drainSeconds = 0;
+  std::optional<double> drainSeconds;  // none: they end at once
 };
 
 std::string clientCommand(const InetAddress& bound) {
@@ -47,8 +47,9 @@ void serve(const EchoOptions& options) {
   ProactorOptions engine = proactorOptions(options.engine);
   if (options.threads) engine.ringsPlanned = static_cast<std::uint32_t>(*options.threads) + 1;
   EventLoop loop(engine);
-  const std::chrono::duration<double> drainTime(options.drainSeconds);
-  ServiceRunner service(&loop, {std::chrono::duration_cast<std::chrono::milliseconds>(drainTime)});
+  TimeSpan drainTime = std::chrono::milliseconds(1);
+  if (options.drainSeconds) drainTime = std::chrono::duration<double>(*options.drainSeconds);
+  ServiceRunner service(&loop, {.drainTime = drainTime});
   std::vector<UniqueFd> inherited = service.takeListeners();
   TcpServer server(&loop, inherited.empty() ? address : InetAddress(), "echo");
   for (UniqueFd& listener : inherited) server.addListener(std::move(listener));
@@ -101,11 +102,10 @@ void addEchoCommand(CLI::App& app, int& status) {
       ->take_last();
   command
       ->add_option("--drain", options->drainSeconds,
-                   "seconds that connections may go on after SIGTERM or SIGINT; a second one stops "
-                   "at once")
+                   "seconds that connections may go on after SIGTERM or SIGINT; 0: no limit; a "
+                   "second signal stops at once (default: they end at once)")
       ->check(CLI::Range(0.0, 86400.0))
       ->type_name("SECONDS")
-      ->capture_default_str()
       ->take_last();
   addEngineOption(*command, options->engine);
   command->callback([options, &status] {

@@ -41,10 +41,6 @@ class CurrentLoopScope {
   EventLoop* previous_;
 };
 
-TimePoint addSaturated(TimePoint time, Duration delay) noexcept {
-  return delay > kForever - time ? kForever : time + delay;
-}
-
 }  // namespace
 
 EventLoop::EventLoop() : EventLoop(defaultProactorOptions()) {}
@@ -121,11 +117,11 @@ TimerId EventLoop::runAt(TimePoint when, Functor callback) {
   return addTimer(when, Duration::zero(), std::move(callback));
 }
 
-TimerId EventLoop::runAfter(Duration delay, Functor callback) {
+TimerId EventLoop::runAfter(TimeSpan delay, Functor callback) {
   return addTimer(addSaturated(now(), delay), Duration::zero(), std::move(callback));
 }
 
-TimerId EventLoop::runEvery(Duration interval, Functor callback) {
+TimerId EventLoop::runEvery(TimeSpan interval, Functor callback) {
   GYRE_CHECK(interval > Duration::zero(), "runEvery needs an interval above zero");
   return addTimer(addSaturated(now(), interval), interval, std::move(callback));
 }
@@ -148,7 +144,7 @@ TimerId EventLoop::reserveTimer(Functor callback) {
   return id;
 }
 
-void EventLoop::setTimer(TimerId timer, Duration delay) noexcept {
+void EventLoop::setTimer(TimerId timer, TimeSpan delay) noexcept {
   assertInLoopThread();
   timers_->set(timer, addSaturated(now(), delay));
 }
@@ -299,7 +295,7 @@ void EventLoop::noteReturn(const char* what, std::uint64_t number) noexcept {
   const std::uint64_t count = cycleCount();
   const std::uint64_t began = std::max(std::exchange(lastReturn_, count), proactor_->wokenCount());
   const auto taken = static_cast<std::int64_t>(count - began);
-  if (taken < kFewCycles || slowLimit_ <= Duration::zero()) return;
+  if (taken < kFewCycles || slowLimit_ == kNever) return;
   const auto sinceWoken = static_cast<double>(count - proactor_->wokenCount());
   const TimePoint returned = now();
   const Duration span = returned - proactor_->wokenAt();

@@ -49,12 +49,13 @@ void EventLoop::closeResidents(const void* group) noexcept { residents_->beginCl
 
 // --- Timeouts of residents
 
-void EventLoop::setTimeoutTick(std::chrono::milliseconds tick) {
+void EventLoop::setTimeoutTick(TimeSpan tick) {
   assertInLoopThread();
   if (tick < std::chrono::milliseconds(1) || tick > std::chrono::hours(1)) {
-    throw std::system_error(
-        EINVAL, std::generic_category(),
-        "gyre: a timeout tick of " + std::to_string(tick.count()) + " ms; use 1 ms to 1 h");
+    throw std::system_error(EINVAL, std::generic_category(),
+                            "gyre: a timeout tick of " +
+                                std::to_string(tick.milliseconds().count()) +
+                                " ms; use 1 ms to 1 h");
   }
   GYRE_CHECK(wheel_ == nullptr || wheel_->size() == 0,
              "the timeout tick was changed while connections have timeouts");

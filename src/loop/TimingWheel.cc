@@ -9,17 +9,17 @@
 namespace gyre {
 namespace {
 
-constexpr std::uint64_t kNever = ~0ULL;
+constexpr std::uint64_t kNoTick = ~0ULL;
 
 }  // namespace
 
 TimingWheel::TimingWheel(TimePoint start, Duration tick) noexcept
-    : start_(start), tick_(tick), next_(kNever) {
+    : start_(start), tick_(tick), next_(kNoTick) {
   slots_.fill(kNoEntry);
 }
 
 TimingWheel::Entry TimingWheel::add(LoopResident& resident, TimePoint due, TimePoint now) {
-  if (next_ == kNever) passed_ = std::max(passed_, ticksUntil(now));
+  if (next_ == kNoTick) passed_ = std::max(passed_, ticksUntil(now));
   Entry entry = free_;
   if (entry == kNoEntry) {
     entry = static_cast<Entry>(nodes_.size());
@@ -83,7 +83,7 @@ void TimingWheel::advance(TimePoint now) {
   const std::uint64_t reached = ticksUntil(now);
   // After a long pause each slot once is enough: what it holds is no further off than a turn.
   const std::uint64_t last = std::min(reached, next_ + kSlots - 1);
-  const std::uint64_t first = std::exchange(next_, kNever);
+  const std::uint64_t first = std::exchange(next_, kNoTick);
   passed_ = reached;
   for (std::uint64_t tick = first; tick <= last; ++tick) {
     expireSlot(static_cast<std::uint32_t>(tick % kSlots), now);
@@ -115,11 +115,11 @@ std::uint64_t TimingWheel::findNext() const noexcept {
     if (word != 0) return first + ahead + static_cast<std::uint64_t>(std::countr_zero(word));
     ahead += 64 - slot % 64;
   }
-  return kNever;
+  return kNoTick;
 }
 
 TimePoint TimingWheel::nextDue() const noexcept {
-  return next_ == kNever ? kForever : start_ + tick_ * static_cast<std::int64_t>(next_);
+  return next_ == kNoTick ? kForever : start_ + tick_ * static_cast<std::int64_t>(next_);
 }
 
 }  // namespace gyre

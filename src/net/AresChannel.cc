@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <limits>
 #include <new>
 #include <utility>
 
@@ -34,6 +35,14 @@ ResolveError errorOf(int status) noexcept {
   const int error = status == ARES_ENOMEM ? ENOMEM : EINVAL;
   throw std::system_error(error, std::generic_category(),
                           std::string(what) + " (" + ::ares_strerror(status) + ")");
+}
+
+// c-ares doubles it with each try, in an int.
+int tryMilliseconds(const ResolverOptions& options) noexcept {
+  const std::int64_t most = std::numeric_limits<int>::max() >> std::min(options.tries, 30);
+  const Duration limit =
+      std::max<Duration>(options.tryTimeout.limit(), std::chrono::milliseconds(1));
+  return static_cast<int>(std::min<std::int64_t>(TimeSpan(limit).milliseconds().count(), most));
 }
 
 InetAddress addressOf(const ares_addrinfo_node& node, std::uint16_t port) noexcept {
@@ -82,7 +91,7 @@ AresChannel::AresChannel(EventLoop* loop, const ResolverOptions& options, Answer
   static const int libraryStatus = ::ares_library_init(ARES_LIB_INIT_ALL);
   if (libraryStatus != ARES_SUCCESS) throwAresError("cannot start c-ares", libraryStatus);
   ares_options ares{};
-  ares.timeout = static_cast<int>(options.tryTimeout.count());
+  ares.timeout = tryMilliseconds(options);
   ares.tries = options.tries;
   ares.sock_state_cb_data = this;
   ares.sock_state_cb = [](void* self, ares_socket_t fd, int readable, int writable) {

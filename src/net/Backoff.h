@@ -10,11 +10,12 @@ namespace gyre {
 
 class Backoff {
  public:
-  // REQUIRES: initial > 0, maximum >= initial, factor >= 1, jitter in 0..1.
+  // REQUIRES: initial > 0, maximum >= initial or none, factor >= 1, jitter in 0..1.
   explicit Backoff(const BackoffOptions& options);
 
   // The delay that is due, and from now on the next one is. `random`: any 64 bits.
-  std::chrono::milliseconds next(std::uint64_t random) noexcept;
+  // At least a millisecond, and kNever at most.
+  Duration next(std::uint64_t random) noexcept;
   void reset() noexcept;
 
  private:

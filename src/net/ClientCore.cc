@@ -156,7 +156,7 @@ void ClientCore::handleGone() {
   if (std::exchange(isAwaited_, false)) return connector_->start();
   if (!isWanted_ || !isRetrying_) return;
   const auto lasted = loop_->now() - upSince_;
-  if (lasted >= connector_->options().backoff.maximum) connector_->resetBackoff();
+  if (lasted >= connector_->options().backoff.maximum.limit()) connector_->resetBackoff();
   connector_->startLater();
 }
 

@@ -65,9 +65,9 @@ int ConnectAttempt::open(const ConnectOptions& options) {
 }
 
 // Without memory for a timer there is still the kernel's own limit.
-void ConnectAttempt::startTimer(std::chrono::milliseconds timeout) {
+void ConnectAttempt::startTimer(TimeSpan timeout) {
   try {
-    timer_ = loop_->runAfter(timeout, [weak = weak_from_this()] {
+    timer_ = loop_->runAfter(timeout.limit(), [weak = weak_from_this()] {
       const auto self = weak.lock();
       if (self == nullptr || !self->connect_.isInFlight()) return;
       self->isTooLate_ = true;

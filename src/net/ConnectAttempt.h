@@ -43,7 +43,7 @@ class ConnectAttempt final : public LoopResident,
 
  private:
   int open(const ConnectOptions& options);
-  void startTimer(std::chrono::milliseconds timeout);
+  void startTimer(TimeSpan timeout);
   static void handleConnect(IoContext& context, const IoResult& result) noexcept;
   void finish(ConnectResult result);
   bool isConnectedToItself() const noexcept;

@@ -6,12 +6,6 @@
 #include "net/OutputQueue.h"
 
 namespace gyre {
-namespace {
-
-constexpr std::chrono::hours kTimeoutMax{24 * 365 * 100};
-
-}  // namespace
-
 const ConnectionTimeouts& TcpConnection::timeouts() const noexcept {
   return extras_ != nullptr && extras_->timeouts ? *extras_->timeouts : profile_->options.timeouts;
 }
@@ -26,10 +20,8 @@ void TcpConnection::setTimeouts(const ConnectionTimeouts& timeouts) {
 // nothing has to be moved when output begins. The same holds for idleness.
 TcpConnection::Timeout TcpConnection::nextTimeout(TimePoint now) const noexcept {
   Timeout next{kForever, CloseReason::NotClosed};
-  const auto consider = [&](std::chrono::milliseconds limit, Duration age, CloseReason reason) {
-    if (limit <= limit.zero()) return;
-    const TimePoint due =
-        now + (Duration(std::min<std::chrono::milliseconds>(limit, kTimeoutMax)) - age);
+  const auto consider = [&](TimeSpan limit, Duration age, CloseReason reason) {
+    const TimePoint due = addSaturated(now - age, limit.limit());
     if (due < next.due) next = {due, reason};
   };
   const ConnectionTimeouts& limits = timeouts();

@@ -109,7 +109,7 @@ void Connector::fail(ConnectFailure failure) {
     tryNext();
   } else if (roundsMax == 0 || round_ < roundsMax) {
     ++round_;
-    failure.retryAfter = waitForRound();
+    failure.retryAfter = TimeSpan(waitForRound()).milliseconds();
   } else {
     round_ = 1;
     resetBackoff();
@@ -117,8 +117,8 @@ void Connector::fail(ConnectFailure failure) {
   callbacks_.onFailed(failure);
 }
 
-std::chrono::milliseconds Connector::waitForRound() noexcept {
-  const std::chrono::milliseconds delay = backoff_->next(loop_->proactor().random());
+Duration Connector::waitForRound() noexcept {
+  const Duration delay = backoff_->next(loop_->proactor().random());
   const auto begin = [weak = weak_from_this()] {
     const auto self = weak.lock();
     if (self == nullptr) return;

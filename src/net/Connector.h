@@ -57,7 +57,7 @@ class Connector final : public std::enable_shared_from_this<Connector> {
   void tryNext();
   void attemptEnded(const ConnectResult& result);
   void fail(ConnectFailure failure);
-  std::chrono::milliseconds waitForRound() noexcept;
+  Duration waitForRound() noexcept;
 
   EventLoop* const loop_;
   Resolver* const resolver_;  // null when the addresses are given

@@ -35,7 +35,7 @@ std::shared_ptr<ResolverCore> ResolverCore::make(EventLoop* loop, const Resolver
 
 ResolverCore::ResolverCore(EventLoop* loop, const ResolverOptions& options)
     : loop_(loop),
-      timeout_(options.timeout),
+      timeout_(options.timeout.limit()),
       channel_(std::make_unique<AresChannel>(
           loop, options,
           [this](std::uint64_t id, ResolveResult result) { answer(id, std::move(result)); })) {}

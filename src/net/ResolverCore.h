@@ -43,7 +43,7 @@ class ResolverCore final : public LoopResident, public std::enable_shared_from_t
   void tell(std::uint64_t id) noexcept;
 
   EventLoop* const loop_;
-  const std::chrono::milliseconds timeout_;
+  const Duration timeout_;  // kNever: none
   std::unique_ptr<AresChannel> channel_;
   std::unordered_map<std::uint64_t, Query> queries_;
   std::vector<std::uint64_t> answered_;  // to be told by settle(), those cancelled meanwhile not

@@ -11,7 +11,7 @@ namespace gyre {
 
 // What another thread asked for may come to its turn after the destructor, which is an end too.
 
-void TcpServer::drain(Duration limit, std::function<void()> done) {
+void TcpServer::drain(TimeSpan limit, std::function<void()> done) {
   loop_->runInLoop([this, limit, group = profile_->group, moved = std::move(done)]() mutable {
     if (group->hasServer()) return drainInLoop(limit, std::move(moved));
     if (moved) moved();
@@ -25,7 +25,7 @@ void TcpServer::stop(std::function<void()> done) {
   });
 }
 
-void TcpServer::drainInLoop(Duration limit, std::function<void()> done) {
+void TcpServer::drainInLoop(TimeSpan limit, std::function<void()> done) {
   if (phase_ != Phase::Running) {
     // Nothing to drain, or it is ending already.
     if (phase_ == Phase::New || phase_ == Phase::Stopped) return stopInLoop(std::move(done));
@@ -34,7 +34,7 @@ void TcpServer::drainInLoop(Duration limit, std::function<void()> done) {
   }
   if (done) onStopped_.push_back(std::move(done));
   phase_ = Phase::Draining;
-  drainTimer_ = loop_->runAfter(limit, [this] { stopInLoop({}); });
+  drainTimer_ = loop_->runAfter(limit.limit(), [this] { stopInLoop({}); });
   closeAcceptors();
 }
 

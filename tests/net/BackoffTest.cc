@@ -31,6 +31,19 @@ TEST(BackoffTest, Jitter_takesAtMostItsPart) {
   EXPECT_EQ(Backoff({.initial = milliseconds(1000), .jitter = 1}).next(kMost), milliseconds(1));
 }
 
+TEST(BackoffTest, NoMaximum_zeroOrBeyondTheClock_growsUntilNever) {
+  for (const TimeSpan none : {TimeSpan(milliseconds::max()), TimeSpan(milliseconds(0))}) {
+    Backoff backoff({.initial = milliseconds(1), .maximum = none, .factor = 1000});
+    for (const std::int64_t expected : {1, 1000, 1'000'000, 1'000'000'000}) {
+      EXPECT_EQ(backoff.next(kLeast), milliseconds(expected));
+    }
+    for (int i = 0; i < 3; ++i) backoff.next(kLeast);
+    EXPECT_EQ(backoff.next(kLeast), kNever);
+  }
+  EXPECT_EQ(Backoff({.initial = milliseconds::max(), .maximum = milliseconds::max()}).next(kLeast),
+            kNever);
+}
+
 TEST(BackoffTest, OptionsThatMakeNoSense_areBrokenPromises) {
   EXPECT_DEATH(Backoff({.initial = milliseconds(0)}), "above zero");
   EXPECT_DEATH(Backoff({.initial = milliseconds(2), .maximum = milliseconds(1)}), "maximum");

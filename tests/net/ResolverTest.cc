@@ -168,6 +168,21 @@ TEST_F(ResolverTest, Silence_isTimedOutByTheWholeQuery) {
   endResolver();
 }
 
+TEST_F(ResolverTest, NoTimeout_zeroOrBeyondTheClock_waitsForTheAnswer) {
+  for (const TimeSpan never : {TimeSpan(milliseconds::max()), TimeSpan(milliseconds(0))}) {
+    ResolverOptions patient = options();
+    patient.timeout = patient.tryTimeout = never;
+    make(patient);
+    ask("server.test");
+    for (int i = 0; i < 5; ++i) settle();
+    EXPECT_TRUE(results_.empty()) << "before the server has answered";
+    server().answer("server.test", {.ipv4 = {"192.0.2.1"}});
+    ASSERT_TRUE(runUntilResults(1));
+    EXPECT_EQ(texts(results_[0]), Texts{"192.0.2.1:80"});
+    results_.clear();
+  }
+}
+
 TEST_F(ResolverTest, Garbage_isNoAnswer) {
   for (const Kind kind : {Kind::Garbage, Kind::HalfAMessage}) {
     ResolverOptions quick = options();

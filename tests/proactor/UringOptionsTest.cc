@@ -159,7 +159,7 @@ class SubmissionPollingTest : public UringOptionsTest {
     return true;
   }
 
-  static ProactorOptions polling(milliseconds idle) {
+  static ProactorOptions polling(TimeSpan idle) {
     ProactorOptions options;
     options.submissionPolling.enabled = true;
     options.submissionPolling.idle = idle;
@@ -182,6 +182,11 @@ TEST_F(SubmissionPollingTest, Grant_readsBackWhatTheKernelGave) {
 TEST_F(SubmissionPollingTest, Echo_thePollerIsAwakeOrAsleep_serves) {
   echoWith(polling(milliseconds(1)));
   echoWith(polling(milliseconds(200)));
+}
+
+TEST_F(SubmissionPollingTest, Echo_thePollerNeverSleeps_serves) {
+  echoWith(polling(milliseconds::max()));
+  echoWith(polling(milliseconds(0)));
 }
 
 TEST_F(SubmissionPollingTest, Echo_tinyQueues_serves) {

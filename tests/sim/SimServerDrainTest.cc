@@ -6,7 +6,7 @@ namespace {
 
 class SimServerDrainTest : public SimServerFixture {
  protected:
-  void drain(Duration limit) {
+  void drain(TimeSpan limit) {
     drainedAt_ = now();
     // On the loop, where a signal's handler says it.
     loop().queueInLoop([this, limit] {
@@ -40,6 +40,25 @@ TEST_F(SimServerDrainTest, WhoNeverEnds_isClosedAtTheDeadline_notEarlier) {
   EXPECT_GE(lasted(), 30s);
   EXPECT_LE(lasted(), 30s + kCoarse) << "stopping them takes no time";
   EXPECT_EQ(endedBy(CloseReason::Aborted), 500u);
+}
+
+// Each of these was "at once" where it overflowed.
+TEST_F(SimServerDrainTest, NoLimit_zeroOrBeyondTheClock_waitsForTheLastToGo) {
+  constexpr std::chrono::hours k300Years{24 * 365 * 300};
+  for (const TimeSpan never : {TimeSpan(std::chrono::milliseconds::max()), TimeSpan(k300Years),
+                               TimeSpan(Duration::max()), TimeSpan(0ms), TimeSpan(-1s)}) {
+    rebuild({});
+    told_ = 0;
+    start();
+    client().connect(address()).wait(24h * 400).close();
+    ASSERT_TRUE(runUntil([&] { return ups() == 1; }));
+    drain(never);
+    run(24h * 365);
+    EXPECT_EQ(told_, 0);
+    EXPECT_EQ(overs(), 0u);
+    run(24h * 50);
+    EXPECT_EQ(told_, 1);
+  }
 }
 
 TEST_F(SimServerDrainTest, AllGoEarly_itIsDoneWithTheLast_andTheDeadlineNeverComes) {

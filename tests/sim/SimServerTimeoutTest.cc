@@ -71,6 +71,18 @@ TEST_F(SimServerTimeoutTest, Idle_longerThanATurnOfTheWheel_isAsExact) {
   expectAll(50, CloseReason::IdleTimeout, 3h);
 }
 
+TEST_F(SimServerTimeoutTest, NoLimit_zeroOrBeyondTheClock_endsNobody) {
+  for (const TimeSpan never : {TimeSpan(std::chrono::milliseconds::max()), TimeSpan(0ms)}) {
+    rebuild({});
+    startWith({.idle = never, .firstByte = never, .writeStall = never, .close = never});
+    crowd(3, 1s);
+    run(24h * 300);
+    EXPECT_EQ(ups(), 3u);
+    EXPECT_EQ(overs(), 0u);
+    EXPECT_EQ(timeouts(), 0u);
+  }
+}
+
 TEST_F(SimServerTimeoutTest, FirstByte_eachToATick_whoSaidSomethingStays) {
   startWith({.firstByte = 5s});
   crowd(200, 13ms);

@@ -119,6 +119,45 @@ TEST_F(SimTcpClientTest, NoAnswer_isGivenUpAfterTheTimeout_notAfterTheKernels) {
   other.proactor().close(full);
 }
 
+TEST_F(SimTcpClientTest, NoTimeout_zeroOrBeyondTheClock_waitsForTheKernelsOwn) {
+  SimOptions silent;
+  silent.faults[SimFault::ConnectTimedOut] = 1;
+  for (const TimeSpan never : {TimeSpan(milliseconds::max()), TimeSpan(0ms), TimeSpan(-1s)}) {
+    own_.reset();
+    rebuild(silent);
+    told_.clear();
+    failures_.clear();
+    ConnectOptions options = backoff(1s, 1s, 1);
+    options.timeout = never;
+    aim(kNobody, options);
+    connectOwn();
+    run(60s);
+    EXPECT_EQ(own().state(), ClientState::Connecting);
+    run(10min);
+    ASSERT_EQ(failures_.size(), 1u);
+    EXPECT_EQ(failures_[0].error, std::errc::timed_out);
+    EXPECT_GE(timesOf("failed")[0], 60s) << "two minutes or so";
+  }
+}
+
+// With such a maximum the delays began anew at each connection, however short.
+TEST_F(SimTcpClientTest, NoMaximum_ofAServerThatDropsAtOnce_delaysGoOnGrowing) {
+  for (const TimeSpan never : {TimeSpan(milliseconds::max()), TimeSpan(0ms)}) {
+    own_.reset();
+    if (hasServer()) destroyServer();
+    rebuild({});
+    told_.clear();
+    start({.onUp = [](const TcpConnectionPtr& connection) { connection->forceClose(); }});
+    ConnectOptions options = backoff(1s, 1s);
+    options.backoff.maximum = never;
+    aim(address(), options).enableRetry();
+    connectOwn();
+    run(1h);
+    // After 1, 2, 4 … 2048 s.
+    EXPECT_EQ(timesOf("up").size(), 12u);
+  }
+}
+
 TEST_F(SimTcpClientTest, ServerThatComesLater_isFoundByTheNextRound) {
   start();
   const InetAddress address = this->address();

@@ -21,6 +21,7 @@ RULES = {
     "functions": rules_text.check_functions,
     "words": rules_text.check_words,
     "clocks": rules_text.check_clocks,
+    "spans": rules_text.check_spans,
     "folders": rules_text.check_folders,
     "first-lines": rules_text.check_first_lines,
 }

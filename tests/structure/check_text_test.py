@@ -35,6 +35,22 @@ class ColumnsTest(RuleTest):
         self.assertBites("columns", "src/net/A.cc:2", "dev:1")
 
 
+class SpansTest(RuleTest):
+    def test_options_and_parameters_in_other_units_bite(self):
+        self.write("include/gyre/net/A.h",
+                   "struct A {\n  std::chrono::milliseconds timeout{5};\n};\n"
+                   "void f(std::chrono::seconds limit);\n")
+        self.assertBites("spans", "include/gyre/net/A.h:2", "include/gyre/net/A.h:4")
+
+    def test_results_constants_and_the_clock_s_unit_do_not(self):
+        self.write("include/gyre/net/A.h",
+                   "constexpr std::chrono::hours kLong{5};\nstd::chrono::milliseconds f();\n"
+                   "std::optional<std::chrono::milliseconds> retryAfter;\n"
+                   "std::chrono::nanoseconds busy{0};\n")
+        self.write("src/net/A.cc", "std::chrono::milliseconds delay = f();\n")
+        self.assertQuiet("spans")
+
+
 class FunctionsTest(RuleTest):
     def names(self, text):
         self.write("src/net/A.cc", text)

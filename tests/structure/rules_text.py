@@ -13,6 +13,8 @@ COLUMNS_MAX = 100
 FORBIDDEN_FOLDERS = {"utils", "util", "common", "helpers", "misc"}
 FORBIDDEN_WORDS = re.compile(r"\b(FIXME|XXX)\b|\b(TODO\(now\))")
 WALL_CLOCKS = re.compile(r"\b(system_clock|CLOCK_REALTIME|gettimeofday)\b")
+SPANS = re.compile(r"(?<!<)\bstd::chrono::(hours|minutes|seconds|milliseconds|microseconds)"
+                   r"\s+\w+\s*[{;,)=]")
 SPEAKS_OF_THE_WORDS = ("tests/structure/",)
 
 
@@ -77,6 +79,18 @@ def check_clocks(tree):
             match = WALL_CLOCKS.search(line)
             if match:
                 yield f"{file.name}:{number}: '{match.group()}' may jump: use Proactor::now()"
+
+
+def check_spans(tree):
+    """A span in another unit than the clock's overflows on its way there: a TimeSpan cannot."""
+    for file in tree.cpp:
+        if not file.is_header or not file.is_in("include", "src"):
+            continue
+        for number, line in enumerate(file.lines, 1):
+            match = SPANS.search(line.split("//")[0])
+            if match and "constexpr" not in line:
+                yield (f"{file.name}:{number}: '{match.group()}' overflows when it is converted: "
+                       "take a TimeSpan")
 
 
 def check_words(tree):

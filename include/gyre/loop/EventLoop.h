@@ -65,12 +65,13 @@ class GYRE_API EventLoop {
   bool isInLoopThread() const noexcept;
   void assertInLoopThread() const;
 
-  // Timers run on the loop's thread. A time in the past is due at once; an interval is > 0.
+  // Timers run on the loop's thread. A time in the past and a delay of zero are due at once, a
+  // delay beyond kLongestSpan never; an interval is > 0.
   // Setting one may throw std::bad_alloc: then there is none. Repeating needs no more memory.
   // Repeating timers stay on their grid: a late one neither drifts nor piles up.
   TimerId runAt(TimePoint when, Functor callback);
-  TimerId runAfter(Duration delay, Functor callback);
-  TimerId runEvery(Duration interval, Functor callback);
+  TimerId runAfter(TimeSpan delay, Functor callback);
+  TimerId runEvery(TimeSpan interval, Functor callback);
   // Nothing when it has run. On the loop's thread it certainly does not run afterwards, and this
   // does not throw; elsewhere it may throw std::bad_alloc: then nothing was cancelled.
   void cancel(TimerId timer);
@@ -85,13 +86,13 @@ class GYRE_API EventLoop {
   // Runs until quit().
   void loop();
   // A callback, functor or timer that holds the loop up for longer is logged (at most once a
-  // second) and counted: 500 ms unless said, zero: never. Exact to 4 ms.
-  void setSlowCallbackLimit(std::chrono::milliseconds limit) noexcept { slowLimit_ = limit; }
+  // second) and counted: 500 ms unless said, zero: no limit. Exact to 4 ms.
+  void setSlowCallbackLimit(TimeSpan limit) noexcept { slowLimit_ = limit.limit(); }
   // One iteration that waits until the deadline at most. REQUIRES: not from an I/O handler.
   void runOnce(TimePoint deadline);
   // How exact the timeouts of connections are: 100 ms unless said. Throws std::system_error
   // (EINVAL) unless it is 1 ms to 1 h. REQUIRES: no connection with timeouts lives on the loop.
-  void setTimeoutTick(std::chrono::milliseconds tick);
+  void setTimeoutTick(TimeSpan tick);
   TimePoint now() const noexcept { return proactor_->now(); }
   Proactor& proactor() noexcept { return *proactor_; }
   // True exactly while handlers of completions run, or the settle() of residents: user callbacks.
@@ -103,7 +104,7 @@ class GYRE_API EventLoop {
   // std::bad_alloc. It stays until cancel().
   TimerId reserveTimer(Functor callback);
   // Due after this delay, and no longer when it was due before. REQUIRES: made by reserveTimer().
-  void setTimer(TimerId timer, Duration delay) noexcept;
+  void setTimer(TimerId timer, TimeSpan delay) noexcept;
   void unsetTimer(TimerId timer) noexcept;
 
   // --- Internal: for residents

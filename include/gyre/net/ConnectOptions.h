@@ -1,7 +1,6 @@
 // ConnectOptions: how a client connects and connects again, and what it says when that fails.
 #pragma once
 
-#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -10,6 +9,7 @@
 #include <system_error>
 
 #include "gyre/base/InetAddress.h"
+#include "gyre/base/Time.h"
 #include "gyre/proactor/SocketHandle.h"
 
 namespace gyre {
@@ -26,8 +26,9 @@ enum class ClientState : std::uint8_t {
 // After each failed round the delay grows by the factor; it begins anew when a connection has
 // lasted for `maximum`. So a server that accepts and drops at once is not hammered either.
 struct BackoffOptions {
-  std::chrono::milliseconds initial{500};
-  std::chrono::milliseconds maximum{30'000};
+  TimeSpan initial = std::chrono::milliseconds(500);  // above zero
+  // Not below initial. Zero: no maximum; then only connect() begins anew.
+  TimeSpan maximum = std::chrono::seconds(30);
   double factor = 2;
   // 0..1: this part of each delay is left to chance, so that the clients of a server that was
   // restarted do not all come back at the same instant.
@@ -37,8 +38,8 @@ struct BackoffOptions {
 };
 
 struct ConnectOptions {
-  // For one address. The kernel by itself gives up after two minutes.
-  std::chrono::milliseconds timeout{10'000};
+  // For one address. Zero: no limit but the kernel's own, which is two minutes for TCP.
+  TimeSpan timeout = std::chrono::seconds(10);
   BackoffOptions backoff;
   // Runs with each new socket before it connects: binds it to a local address, sets options. With
   // the kernel's engines SocketHandle::value() is the descriptor. An errno value other than 0 fails

@@ -4,13 +4,13 @@
 // Owns    The callbacks.
 #pragma once
 
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <string>
 
 #include "gyre/base/Export.h"
 #include "gyre/base/RefPtr.h"
+#include "gyre/base/Time.h"
 #include "gyre/net/Callbacks.h"
 
 namespace gyre {
@@ -24,21 +24,21 @@ enum class OutputPolicy : std::uint8_t {
   Close,         // the connection is aborted
 };
 
-// Zero: none. Each is exact to a tick of the loop (EventLoop::setTimeoutTick), costs nothing per
-// message, and is judged only after all that had come by then was delivered: a process that was
+// Zero: no limit. Each is exact to a tick of the loop (EventLoop::setTimeoutTick), costs nothing
+// per message, and is judged only after all that had come by then was delivered: a process that was
 // stopped for a while closes nobody for that.
 struct ConnectionTimeouts {
   // No byte was received or sent for so long: closes in good order, or aborts while bytes wait to
   // be sent. In good order means that the close callback, with CloseReason::IdleTimeout, runs once
   // the peer has answered our FIN; when it does not, after `close` more, with LingerTimeout.
-  std::chrono::milliseconds idle{0};
+  TimeSpan idle{};
   // Nothing at all was received since the connection was established: closes in good order.
-  std::chrono::milliseconds firstByte{0};
+  TimeSpan firstByte{};
   // Bytes wait to be sent and the kernel took neither all nor 256 KiB of them for so long: aborts.
-  std::chrono::milliseconds writeStall{0};
+  TimeSpan writeStall{};
   // After our FIN: how long we wait for the peer's, discarding what it sends. Closing before it has
   // read everything would destroy what is on its way to it. Then: aborts.
-  std::chrono::milliseconds close{10'000};
+  TimeSpan close = std::chrono::seconds(10);
 };
 
 struct ConnectionOptions {

@@ -1,7 +1,6 @@
 // ResolveResult: what is asked of a Resolver, and what comes of it.
 #pragma once
 
-#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -10,6 +9,7 @@
 
 #include "gyre/base/Export.h"
 #include "gyre/base/InetAddress.h"
+#include "gyre/base/Time.h"
 
 namespace gyre {
 
@@ -37,11 +37,13 @@ struct HostPort {
 };
 
 struct ResolverOptions {
-  // For a whole query, all tries and servers included.
-  std::chrono::milliseconds timeout{10'000};
-  // How long one server is waited for at first, and how often all are asked; then it doubles.
-  std::chrono::milliseconds tryTimeout{2'000};
-  int tries = 3;
+  // For a whole query, all tries and servers included. Zero: no limit but that of the tries.
+  TimeSpan timeout = std::chrono::seconds(10);
+  // How long one server is waited for at first; it doubles each time that all have been asked. In
+  // whole milliseconds. Zero: no limit, so that no second server and no second try has its turn
+  // (c-ares counts to some days).
+  TimeSpan tryTimeout = std::chrono::seconds(2);
+  int tries = 3;  // how often all servers are asked, 1 or more
   // Name servers with their ports, instead of those of /etc/resolv.conf.
   std::vector<InetAddress> servers;
 };

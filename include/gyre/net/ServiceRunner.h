@@ -22,8 +22,9 @@ namespace gyre {
 class TcpServer;
 
 struct ServiceOptions {
-  // How long connections may go on after the first signal; zero: not at all.
-  std::chrono::milliseconds drainTime{10'000};
+  // How long connections may go on after the first signal. Zero: no limit; a second signal stops
+  // the servers at once.
+  TimeSpan drainTime = std::chrono::seconds(10);
 };
 
 class GYRE_API ServiceRunner {

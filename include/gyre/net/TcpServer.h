@@ -105,9 +105,9 @@ class GYRE_API TcpServer {
   // meanwhile.
   void stop(std::function<void()> done = {});
   // Stops listening, tells every connection (DrainCallback), waits until they have closed, at most
-  // this long, then stops; `done` as for stop(). A connection that nobody ends, neither the
-  // callback nor the peer, stays until then.
-  void drain(Duration limit, std::function<void()> done = {});
+  // this long (zero: no limit), then stops; `done` as for stop(). A connection that nobody ends,
+  // neither the callback nor the peer, stays until then.
+  void drain(TimeSpan limit, std::function<void()> done = {});
   // Accepted and not yet closed.
   std::size_t connectionCount() const noexcept;
   // REQUIRES: start() has returned.
@@ -142,7 +142,7 @@ class GYRE_API TcpServer {
   void handOverTo(EventLoop& loop, const Arrivals& arrivals);
   static void establish(EventLoop& loop, const RefPtr<ConnectionProfile>& profile,
                         const Arrivals& arrivals);
-  void drainInLoop(Duration limit, std::function<void()> done);
+  void drainInLoop(TimeSpan limit, std::function<void()> done);
   void stopInLoop(std::function<void()> done);
   void closeAcceptors();
   void acceptorClosed();

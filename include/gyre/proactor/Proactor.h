@@ -18,7 +18,6 @@
 // 6. Direct calls overtake operations: see the REQUIRES of shutdownWrite and close.
 #pragma once
 
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -27,19 +26,13 @@
 
 #include "gyre/base/Export.h"
 #include "gyre/base/InetAddress.h"
+#include "gyre/base/Time.h"
 #include "gyre/proactor/IoContext.h"
 #include "gyre/proactor/LoopCounters.h"
 #include "gyre/proactor/ProactorOptions.h"
 #include "gyre/proactor/SocketHandle.h"
 
 namespace gyre {
-
-// The monotonic clock of an engine; virtual time in a simulation.
-using TimePoint = std::chrono::steady_clock::time_point;
-using Duration = std::chrono::steady_clock::duration;
-
-inline constexpr TimePoint kNoWait = TimePoint::min();
-inline constexpr TimePoint kForever = TimePoint::max();
 
 // Bytes to send. They stay where they are until the terminal completion.
 struct IoSlice {

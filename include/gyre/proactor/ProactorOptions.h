@@ -1,7 +1,6 @@
 // ProactorOptions: every size and limit of an engine, with its default and why.
 #pragma once
 
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -9,6 +8,7 @@
 #include <vector>
 
 #include "gyre/base/Export.h"
+#include "gyre/base/Time.h"
 
 namespace gyre {
 
@@ -25,8 +25,10 @@ GYRE_API std::string_view engineName(Engine engine) noexcept;
 // are plenty, never the default.
 struct SubmissionPolling {
   bool enabled = false;
-  int cpu = -1;                        // sq_thread_cpu; -1: any
-  std::chrono::milliseconds idle{50};  // sq_thread_idle: sleeps after that long without work
+  int cpu = -1;  // sq_thread_cpu; -1: any
+  // sq_thread_idle, in whole milliseconds: the thread sleeps after that long without work. Zero: no
+  // limit, it never sleeps.
+  TimeSpan idle = std::chrono::milliseconds(50);
 };
 
 struct ProactorOptions {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <atomic>
 #include <csignal>
+#include <limits>
 
 namespace gyre {
 namespace {
@@ -22,6 +23,13 @@ void storeRelease(std::uint32_t* shared, std::uint32_t value) noexcept {
 }
 
 constexpr std::uint32_t kSignalSetBytes = _NSIG / 8;
+
+// At least one, because the kernel reads 0 as a second; it counts in an int.
+std::uint32_t idleMilliseconds(TimeSpan idle) noexcept {
+  const std::int64_t count = TimeSpan(idle.limit()).milliseconds().count();
+  return static_cast<std::uint32_t>(
+      std::clamp<std::int64_t>(count, 1, std::numeric_limits<std::int32_t>::max()));
+}
 
 std::uint32_t setupFlags(const RingSetup& setup) noexcept {
   std::uint32_t flags = IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CLAMP | IORING_SETUP_CQSIZE |
@@ -57,7 +65,7 @@ int Ring::tryOpen(const RingSetup& setup, std::uint32_t flags) noexcept {
   params.flags = flags;
   params.cq_entries = setup.completionEntries;
   if (setup.polling.enabled) {
-    params.sq_thread_idle = static_cast<std::uint32_t>(setup.polling.idle.count());
+    params.sq_thread_idle = idleMilliseconds(setup.polling.idle);
     if (setup.polling.cpu >= 0)
       params.sq_thread_cpu = static_cast<std::uint32_t>(setup.polling.cpu);
   }
