@@ -46,6 +46,11 @@ void BenchConnection::open() {
 void BenchConnection::handleConnect(IoContext& context, const IoResult& result) noexcept {
   BenchConnection& self = ownerOf<&BenchConnection::connect_>(context);
   if (self.state_ == State::Closing) return self.advanceClose();
+  // The backlog of a unix socket is full, and no event says when there is room: asked again.
+  const BenchPlan& plan = self.ledger_.plan();
+  if (result.error == EAGAIN && plan.address.isUnix()) {
+    return self.proactor_.connect(self.connect_, self.socket_, plan.address);
+  }
   if (result.error != 0) {
     const bool isRefused = result.error == ECONNREFUSED;
     return self.fail(isRefused ? BenchFault::Refused : BenchFault::ConnectFailed, result.error);
@@ -53,7 +58,6 @@ void BenchConnection::handleConnect(IoContext& context, const IoResult& result) 
   self.state_ = State::Open;
   ++self.ledger_.tally().connected;
   self.proactor_.receive(self.receive_, self.socket_);
-  const BenchPlan& plan = self.ledger_.plan();
   if (plan.mode == BenchMode::Connect || plan.touchesIdle) self.due_ = 1;
   self.pump();
   if (!plan.touchesIdle) self.noteSettled();

@@ -245,6 +245,15 @@ void KernelProactor::endOperation(IoContext& context, IoResult result) {
   context.complete(result);
 }
 
+int KernelProactor::connectWithoutWaiting(SocketHandle socket, const InetAddress& to) noexcept {
+  const int fd = socket.value();
+  const int flags = ::fcntl(fd, F_GETFL);
+  if (flags < 0 || ::fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0) return errno;
+  const int error = ::connect(fd, to.sockaddrPtr(), to.length()) == 0 ? 0 : errno;
+  ::fcntl(fd, F_SETFL, flags);
+  return error;
+}
+
 bool KernelProactor::isCancelled(const IoContext& context) const noexcept {
   if (context.isCancelRequested()) return true;
   const auto index = static_cast<std::size_t>(context.socket().value());

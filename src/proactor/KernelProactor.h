@@ -54,6 +54,8 @@ class KernelProactor : public Proactor {
   bool beginOperation(IoContext& context, IoKind kind, SocketHandle socket) noexcept;
   // Unbooks it and delivers the terminal completion. The context is not touched afterwards.
   void endOperation(IoContext& context, IoResult result);
+  // connect(2) of a socket that may block, which stays as it is. 0 or an errno value.
+  static int connectWithoutWaiting(SocketHandle socket, const InetAddress& to) noexcept;
   bool isCancelled(const IoContext& context) const noexcept;
   void markCancelled(SocketHandle socket) noexcept;
 

@@ -212,6 +212,7 @@ void SimTcp::handleSyn(const std::shared_ptr<SimLink>& link, int attempt) {
   const auto backlogMax =
       static_cast<std::size_t>(std::max(listener->listener->options.backlog, 1));
   if (listener->listener->backlog.size() < backlogMax) return enterBacklog(*listener, link);
+  if (link->address(SimSide::Acceptor).isUnix()) return link->failConnect(EAGAIN);
   // A full backlog drops the SYN, which is sent again after 1, 2, 4 ... s.
   if (attempt == kSynRetries) return link->failConnect(ETIMEDOUT);
   world_.after(seconds(1) * (1 << attempt),

@@ -86,6 +86,29 @@ TEST_P(ConnectConformanceTest, Connect_firstWasCancelledUnderWay_aSecondCanBeSta
   EXPECT_THAT(second.join().error, testing::AnyOf(EALREADY, ECANCELED));
 }
 
+// Nothing could be waited for: there is no event for room in such a backlog.
+TEST_P(ConnectConformanceTest, Connect_unixBacklogIsFull_saysSoAtOnce_andSucceedsWhenThereIsRoom) {
+  const InetAddress full = world().fullUnixAddress();
+  ConformanceSocket near(loop(), proactor().socket(AF_UNIX));
+  ConformanceOperation connect(loop());
+  for (int i = 0; i < 3; ++i) {
+    connect.connect(near.get(), full);
+    EXPECT_EQ(connect.join().error, EAGAIN);
+  }
+  world().takeFromFullUnix();
+  connect.connect(near.get(), full);
+  EXPECT_EQ(connect.join().error, 0);
+}
+
+TEST_P(ConnectConformanceTest, Connect_unixBacklogIsFull_cancelledAtOnce_endsAllTheSame) {
+  ConformanceSocket near(loop(), proactor().socket(AF_UNIX));
+  ConformanceOperation connect(loop());
+  connect.connect(near.get(), world().fullUnixAddress());
+  loop().cancel(connect);
+  EXPECT_THAT(connect.join().error, testing::AnyOf(EAGAIN, ECANCELED));
+  EXPECT_EQ(connect.told().size(), 1U);
+}
+
 TEST_P(ConnectConformanceTest, Connect_many_allSucceed) {
   std::vector<ConformanceSocket> sockets;
   std::vector<std::unique_ptr<ConformanceOperation>> connects;

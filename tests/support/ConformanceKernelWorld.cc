@@ -153,6 +153,31 @@ InetAddress ConformanceKernelWorld::silentAddress() {
   return address;
 }
 
+InetAddress ConformanceKernelWorld::fullUnixAddress() {
+  if (!fullUnix_) {
+    fullUnix_ = UniqueFd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    if (!fullUnix_) fail("socket");
+    // Only a family: the kernel chooses an abstract name.
+    const sockaddr any{AF_UNIX, {}};
+    if (::bind(fullUnix_.get(), &any, sizeof(sa_family_t)) != 0) fail("bind");
+    if (::listen(fullUnix_.get(), 0) != 0) fail("listen");
+  }
+  const InetAddress address = nameOf(fullUnix_);
+  int error = 0;
+  while (error == 0) {
+    UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    if (!fd) fail("socket");
+    error = ::connect(fd.get(), address.sockaddrPtr(), address.length()) == 0 ? 0 : errno;
+    if (error == 0) fullUnixQueue_.push_back(std::move(fd));
+  }
+  if (error != EAGAIN) fail("connect");
+  return address;
+}
+
+void ConformanceKernelWorld::takeFromFullUnix() {
+  if (!UniqueFd(::accept4(fullUnix_.get(), nullptr, nullptr, SOCK_CLOEXEC))) fail("accept4");
+}
+
 std::string patternBytes(std::size_t size, std::size_t offset) {
   static const std::string period = [] {
     std::string bytes(4093, '\0');  // a prime

@@ -21,6 +21,8 @@ class ConformanceKernelWorld final : public ConformanceWorld {
   InetAddress acceptingAddress() override;
   InetAddress refusingAddress() override;
   InetAddress silentAddress() override;
+  InetAddress fullUnixAddress() override;
+  void takeFromFullUnix() override;
 
  private:
   const Factory factory_;
@@ -29,6 +31,8 @@ class ConformanceKernelWorld final : public ConformanceWorld {
   UniqueFd refusing_;  // bound, not listening: keeps the port
   UniqueFd silent_;    // listening, with a full queue
   std::vector<UniqueFd> silentQueue_;
+  UniqueFd fullUnix_;  // the same, of the unix family
+  std::vector<UniqueFd> fullUnixQueue_;
 };
 
 // A TCP connection over loopback, both ends blocking.

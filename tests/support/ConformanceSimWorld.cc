@@ -127,4 +127,14 @@ InetAddress ConformanceSimWorld::silentAddress() {
   return silent_->listener->address;
 }
 
+InetAddress ConformanceSimWorld::fullUnixAddress() {
+  if (fullUnix_ == nullptr) {
+    fullUnix_ = &tcp().listen(InetAddress("unix:@full"), {.backlog = 1});
+    connect(fullUnix_->listener->address);
+  }
+  return fullUnix_->listener->address;
+}
+
+void ConformanceSimWorld::takeFromFullUnix() { fullUnix_->listener->backlog.pop_front(); }
+
 }  // namespace gyre

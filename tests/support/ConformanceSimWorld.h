@@ -24,6 +24,8 @@ class ConformanceSimWorld final : public ConformanceWorld {
   InetAddress acceptingAddress() override;
   InetAddress refusingAddress() override;
   InetAddress silentAddress() override;
+  InetAddress fullUnixAddress() override;
+  void takeFromFullUnix() override;
 
  private:
   SimTcp& tcp();
@@ -33,6 +35,7 @@ class ConformanceSimWorld final : public ConformanceWorld {
   SimNetwork network_;
   SimSocket* accepting_ = nullptr;
   SimSocket* silent_ = nullptr;
+  SimSocket* fullUnix_ = nullptr;
 };
 
 }  // namespace gyre

@@ -60,6 +60,9 @@ class ConformanceWorld {
   virtual InetAddress refusingAddress() = 0;
   // Where a connect goes on for a long time.
   virtual InetAddress silentAddress() = 0;
+  // A unix socket whose backlog is full, until takeFromFullUnix() takes one out of it.
+  virtual InetAddress fullUnixAddress() = 0;
+  virtual void takeFromFullUnix() = 0;
 };
 
 // One way to build an engine; the parameter of every conformance test.

@@ -97,7 +97,8 @@ class GYRE_API Proactor {
   // other send is in flight on the socket.
   virtual void send(IoContext& context, SocketHandle socket,
                     std::span<const IoSlice> slices) noexcept = 0;
-  // One completion: error 0 when connected.
+  // One completion: error 0 when connected. A unix socket whose backlog is full: EAGAIN at once;
+  // that there is room again cannot be waited for.
   virtual void connect(IoContext& context, SocketHandle socket, const InetAddress& to) noexcept = 0;
   // One completion: the events of poll(2) that came. POLLERR and POLLHUP always count.
   virtual void poll(IoContext& context, SocketHandle handle, std::uint32_t events) noexcept = 0;

@@ -127,12 +127,22 @@ void UringProactor::send(IoContext& context, SocketHandle socket,
 void UringProactor::connect(IoContext& context, SocketHandle socket,
                             const InetAddress& to) noexcept {
   if (!begin(context, IoKind::Connect, socket)) return;
+  if (to.isUnix()) return connectUnix(context, socket, to);
   Block* block = acquireBlock(context);
   if (block == nullptr) return;
   std::memcpy(&block->address, to.sockaddrPtr(), to.length());
   io_uring_sqe& sqe = nextSqe(context, IORING_OP_CONNECT);
   sqe.addr = reinterpret_cast<std::uint64_t>(&block->address);
   sqe.off = to.length();
+}
+
+// A backlog without room cannot be polled for: the kernel would wait for it in a worker thread,
+// where nothing but a signal ends it. Asked directly, and not to wait, it answers at once.
+void UringProactor::connectUnix(IoContext& context, SocketHandle socket,
+                                const InetAddress& to) noexcept {
+  const int error = connectWithoutWaiting(socket, to);
+  if (error != 0) return fail(context, error);
+  nextSqe(context, IORING_OP_NOP);  // the end is known, but handlers run inside run() only
 }
 
 void UringProactor::poll(IoContext& context, SocketHandle handle, std::uint32_t events) noexcept {

@@ -87,6 +87,7 @@ class UringProactor final : public KernelProactor {
 
   io_uring_sqe& nextSqe(IoContext& context, std::uint8_t opcode) noexcept;
   io_uring_sqe& nextSqe() noexcept;
+  void connectUnix(IoContext& context, SocketHandle socket, const InetAddress& to) noexcept;
   void queueCancel(IoContext& context) noexcept;
   bool begin(IoContext& context, IoKind kind, SocketHandle socket) noexcept;
   Block* acquireBlock(IoContext& context) noexcept;
