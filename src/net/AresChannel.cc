@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "base/LogFormat.h"
+#include "gyre/base/Check.h"
 #include "net/ResolverSocket.h"
 
 namespace gyre {
@@ -19,6 +20,7 @@ namespace {
 
 ResolveError errorOf(int status) noexcept {
   switch (status) {
+    case ARES_SUCCESS:  // and no address
     case ARES_ENODATA:
     case ARES_ENOTFOUND: return ResolveError::NotFound;
     case ARES_EBADNAME:
@@ -55,6 +57,24 @@ InetAddress addressOf(const ares_addrinfo_node& node, std::uint16_t port) noexce
   return InetAddress::fromSockaddr(address, static_cast<socklen_t>(size));
 }
 
+using FoundAddresses = std::unique_ptr<ares_addrinfo, decltype(&::ares_freeaddrinfo)>;
+
+std::vector<InetAddress> addressesOf(const ares_addrinfo* found, std::uint16_t port) {
+  std::vector<InetAddress> addresses;
+  const ares_addrinfo_node* node = found != nullptr ? found->nodes : nullptr;
+  for (; node != nullptr; node = node->ai_next) addresses.push_back(addressOf(*node, port));
+  return addresses;
+}
+
+ares_addrinfo_hints hintsFor(AddressFamily family) noexcept {
+  ares_addrinfo_hints hints{};
+  hints.ai_family = family == AddressFamily::V4   ? AF_INET
+                    : family == AddressFamily::V6 ? AF_INET6
+                                                  : AF_UNSPEC;
+  hints.ai_socktype = SOCK_STREAM;  // else each address comes once per type
+  return hints;
+}
+
 // --- The sockets of c-ares; descriptors are ours until c-ares has let go and no poll is in flight
 
 ares_socket_t openSocket(int family, int type, int protocol, void*) {
@@ -80,16 +100,25 @@ ares_ssize_t sendVector(ares_socket_t fd, const iovec* slices, int count, void*)
 
 }  // namespace
 
-struct AresChannel::Question {
+struct AresChannel::Pending {
   AresChannel* channel;
-  std::uint64_t query;
-  std::uint16_t port;
+  Question question;
 };
 
-AresChannel::AresChannel(EventLoop* loop, const ResolverOptions& options, Answer answer)
-    : loop_(loop), answer_(std::move(answer)) {
+AresChannel::Channel AresChannel::makeChannel(ares_options options, int mask, const char* lookups) {
   static const int libraryStatus = ::ares_library_init(ARES_LIB_INIT_ALL);
   if (libraryStatus != ARES_SUCCESS) throwAresError("cannot start c-ares", libraryStatus);
+  std::string kinds = lookups;
+  options.lookups = kinds.data();  // copied
+  ares_channel channel = nullptr;
+  const int status = ::ares_init_options(&channel, &options, mask | ARES_OPT_LOOKUPS);
+  if (status != ARES_SUCCESS) throwAresError("cannot make a resolver", status);
+  return Channel(channel);
+}
+
+AresChannel::AresChannel(EventLoop* loop, const ResolverOptions& options, Answer answer)
+    : loop_(loop), answer_(std::move(answer)), hosts_(makeChannel({}, 0, "f")) {
+  GYRE_CHECK(options.tries > 0, "a resolver tries at least once");
   ares_options ares{};
   ares.timeout = tryMilliseconds(options);
   ares.tries = options.tries;
@@ -99,15 +128,26 @@ AresChannel::AresChannel(EventLoop* loop, const ResolverOptions& options, Answer
     static_cast<AresChannel*>(self)->watch(fd, static_cast<std::uint32_t>(events));
   };
   const int mask = ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_SOCK_STATE_CB;
-  const int status = ::ares_init_options(&channel_, &ares, mask);
-  if (status != ARES_SUCCESS) throwAresError("cannot make a resolver", status);
+  channel_ = makeChannel(ares, mask, "b");
+  readSearchList();
   useOwnSockets();
   useServers(options.servers);
 }
 
 AresChannel::~AresChannel() {
-  ::ares_destroy(channel_);  // answers what is pending, and closes the sockets
+  channel_.reset();  // answers what is pending, and closes the sockets
   if (timer_.isValid()) loop_->cancel(timer_);
+}
+
+void AresChannel::readSearchList() {
+  ares_options saved{};
+  int mask = 0;
+  const int status = ::ares_save_options(channel_.get(), &saved, &mask);
+  const std::unique_ptr<ares_options, decltype(&::ares_destroy_options)> owner(
+      &saved, &::ares_destroy_options);
+  if (status != ARES_SUCCESS) throwAresError("cannot read the search list", status);
+  searchList_.dotsMin = saved.ndots;
+  for (int i = 0; i < saved.ndomains; ++i) searchList_.domains.emplace_back(saved.domains[i]);
 }
 
 void AresChannel::useOwnSockets() {
@@ -116,59 +156,67 @@ void AresChannel::useOwnSockets() {
       &openSocket,
       [](ares_socket_t fd, void* self) { return static_cast<AresChannel*>(self)->close(fd); },
       &connectSocket, &receiveFrom, &sendVector};
-  ::ares_set_socket_functions(channel_, &functions, this);
+  ::ares_set_socket_functions(channel_.get(), &functions, this);
 }
 
 void AresChannel::useServers(const std::vector<InetAddress>& servers) {
   if (servers.empty()) return;
   std::string list;
   for (const InetAddress& server : servers) list += (list.empty() ? "" : ",") + server.toString();
-  const int status = ::ares_set_servers_ports_csv(channel_, list.c_str());
-  if (status == ARES_SUCCESS) return;
-  ::ares_destroy(channel_);
-  throwAresError(("not an address of name servers: " + list).c_str(), status);
+  const int status = ::ares_set_servers_ports_csv(channel_.get(), list.c_str());
+  if (status != ARES_SUCCESS) {
+    throwAresError(("not an address of name servers: " + list).c_str(), status);
+  }
 }
 
-void AresChannel::ask(std::uint64_t query, const HostPort& name) {
-  auto question = std::make_unique<Question>(Question{this, query, name.port});
-  ares_addrinfo_hints hints{};
-  hints.ai_family = AF_UNSPEC;
-  hints.ai_socktype = SOCK_STREAM;  // else each address comes once per type
+void AresChannel::ask(const Question& question, const std::string& name) {
+  auto pending = std::make_unique<Pending>(Pending{this, question});
+  const ares_addrinfo_hints hints = hintsFor(question.family);
   // From here on it is given back by handleAnswer.
-  ::ares_getaddrinfo(channel_, name.host.c_str(), nullptr, &hints, &AresChannel::handleAnswer,
-                     question.release());
+  ::ares_getaddrinfo(channel_.get(), name.c_str(), nullptr, &hints, &AresChannel::handleAnswer,
+                     pending.release());
   updateTimer();
 }
 
 void AresChannel::handleAnswer(void* pointer, int status, int, ares_addrinfo* found) {
-  const std::unique_ptr<Question> question(static_cast<Question*>(pointer));
-  const std::unique_ptr<ares_addrinfo, decltype(&::ares_freeaddrinfo)> owner(found,
-                                                                             &::ares_freeaddrinfo);
-  ResolveResult result;
+  const std::unique_ptr<Pending> pending(static_cast<Pending*>(pointer));
+  const FoundAddresses owner(found, &::ares_freeaddrinfo);
+  FamilyAnswer answer;
   try {
-    const ares_addrinfo_node* node = status == ARES_SUCCESS ? found->nodes : nullptr;
-    for (; node != nullptr; node = node->ai_next) {
-      result.addresses.push_back(addressOf(*node, question->port));
-    }
-    if (status != ARES_SUCCESS)
-      result.error = errorOf(status);
-    else if (result.addresses.empty())
-      result.error = ResolveError::NotFound;
+    if (status == ARES_SUCCESS) answer.addresses = addressesOf(found, pending->question.port);
+    if (answer.addresses.empty()) answer.error = errorOf(status);
+    answer.isNoSuchName = status == ARES_ENOTFOUND;
   } catch (const std::bad_alloc&) {
-    result = {ResolveError::OutOfMemory, {}};
+    answer = {ResolveError::OutOfMemory, false, {}};
   }
-  question->channel->answer_(question->query, std::move(result));
+  pending->channel->answer_(pending->question, std::move(answer));
+}
+
+std::vector<InetAddress> AresChannel::lookUpHosts(const HostPort& name, AddressFamily family) {
+  struct Found {
+    int status = ARES_ENOTFOUND;
+    FoundAddresses addresses{nullptr, &::ares_freeaddrinfo};
+  } found;
+  const ares_addrinfo_hints hints = hintsFor(family);
+  const auto take = [](void* into, int status, int, ares_addrinfo* addresses) {
+    static_cast<Found*>(into)->status = status;
+    static_cast<Found*>(into)->addresses.reset(addresses);
+  };
+  ::ares_getaddrinfo(hosts_.get(), name.host.c_str(), nullptr, &hints, take, &found);
+  if (found.status == ARES_ENOMEM) throw std::bad_alloc();
+  if (found.status != ARES_SUCCESS) return {};
+  return addressesOf(found.addresses.get(), name.port);
 }
 
 void AresChannel::process(ares_socket_t readable, ares_socket_t writable) {
-  ::ares_process_fd(channel_, readable, writable);
+  ::ares_process_fd(channel_.get(), readable, writable);
   updateTimer();
 }
 
 void AresChannel::updateTimer() {
   if (timer_.isValid()) loop_->cancel(std::exchange(timer_, {}));
   timeval buffer{};
-  const timeval* left = ::ares_timeout(channel_, nullptr, &buffer);
+  const timeval* left = ::ares_timeout(channel_.get(), nullptr, &buffer);
   if (left == nullptr) return;
   // Rounded up: woken just before the time it would find nothing to do.
   const auto delay =

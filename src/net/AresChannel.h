@@ -1,5 +1,8 @@
 // AresChannel: c-ares on a loop: its sockets are polled, its timeouts are a timer.
 //
+// It is asked for one family of one absolute name at a time: what is searched, and what two
+// families come to together, is the resolver's. /etc/hosts is a second channel, which never waits.
+//
 // Thread  The loop's. Nothing that c-ares calls back leads to the user: results are handed to
 //         `Answer`, which only takes notes.
 // Owns    The ares_channel, and its sockets together with the loop.
@@ -15,6 +18,8 @@
 
 #include "gyre/loop/EventLoop.h"
 #include "gyre/net/ResolveResult.h"
+#include "net/FamilyAnswers.h"
+#include "net/SearchList.h"
 
 namespace gyre {
 
@@ -22,7 +27,13 @@ class ResolverSocket;
 
 class AresChannel {
  public:
-  using Answer = std::function<void(std::uint64_t query, ResolveResult result)>;
+  struct Question {
+    std::uint64_t query;
+    std::uint64_t round;   // of the query's, told back as it is
+    AddressFamily family;  // V4 or V6
+    std::uint16_t port;
+  };
+  using Answer = std::function<void(const Question& question, FamilyAnswer answer)>;
 
   // Throws std::system_error.
   AresChannel(EventLoop* loop, const ResolverOptions& options, Answer answer);
@@ -31,24 +42,36 @@ class AresChannel {
   ~AresChannel();
 
   // `answer` comes exactly once, possibly inside this call. May throw std::bad_alloc: then not.
-  void ask(std::uint64_t query, const HostPort& name);
+  void ask(const Question& question, const std::string& name);
+  // What /etc/hosts says, at once; empty when it does not know the name.
+  std::vector<InetAddress> lookUpHosts(const HostPort& name, AddressFamily family);
+  // Of the system.
+  const SearchList& searchList() const noexcept { return searchList_; }
 
  private:
-  struct Question;
+  struct Pending;
+  struct Destroy {
+    void operator()(ares_channel channel) const noexcept { ::ares_destroy(channel); }
+  };
+  using Channel = std::unique_ptr<ares_channeldata, Destroy>;
 
+  static Channel makeChannel(ares_options options, int mask, const char* lookups);
+  void readSearchList();
   void useServers(const std::vector<InetAddress>& servers);
   void useOwnSockets();
   void process(ares_socket_t readable, ares_socket_t writable);
   void updateTimer();
   void watch(int fd, std::uint32_t events);
   int close(int fd);
-  static void handleAnswer(void* question, int status, int timeouts, ares_addrinfo* found);
+  static void handleAnswer(void* pending, int status, int timeouts, ares_addrinfo* found);
 
   EventLoop* const loop_;
   const Answer answer_;
-  ares_channel channel_ = nullptr;
+  SearchList searchList_;
+  Channel hosts_;
   std::vector<std::shared_ptr<ResolverSocket>> sockets_;
   TimerId timer_;
+  Channel channel_;  // ends first: what is pending is answered, and the sockets are closed
 };
 
 }  // namespace gyre

@@ -1,11 +1,19 @@
 #include "net/ConnectAttempt.h"
 
+#include <algorithm>
 #include <cerrno>
+#include <new>
 #include <utility>
 
 #include "base/LogFormat.h"
 
 namespace gyre {
+namespace {
+
+constexpr Duration kAskAgainMin = std::chrono::milliseconds(1);
+constexpr Duration kAskAgainMax = std::chrono::milliseconds(128);
+
+}  // namespace
 
 std::string_view explainConnectError(int error) noexcept {
   switch (error) {
@@ -27,7 +35,7 @@ std::string_view explainConnectError(int error) noexcept {
     case EAFNOSUPPORT: return "the kernel has no such address family here";
     case ENOENT: return "there is no socket at that path";
     case EINVAL: return "the address cannot be connected to, or prepareSocket failed";
-    case EAGAIN: return "the backlog of that unix socket is full";
+    case EAGAIN: return "the backlog of that unix socket is full: raise it, or accept faster";
     default: return "the connect failed";
   }
 }
@@ -36,18 +44,20 @@ std::shared_ptr<ConnectAttempt> ConnectAttempt::start(EventLoop* loop, const Ine
                                                       const ConnectOptions& options, Done done) {
   auto attempt = std::make_shared<ConnectAttempt>(loop, to, std::move(done));
   loop->addResident(attempt);
-  attempt->openError_ = attempt->open(options);
-  if (attempt->openError_ == 0) {
-    loop->proactor().connect(attempt->connect_, attempt->socket_, to);
-    attempt->startTimer(options.timeout);
+  if (const int error = attempt->open(options); error != 0) {
+    attempt->endBy(error);
   } else {
-    loop->markDirty(*attempt);
+    attempt->connect();
   }
   return attempt;
 }
 
 ConnectAttempt::ConnectAttempt(EventLoop* loop, const InetAddress& to, Done done)
-    : loop_(loop), to_(to), done_(std::move(done)), connect_(&ConnectAttempt::handleConnect) {}
+    : loop_(loop),
+      to_(to),
+      done_(std::move(done)),
+      connect_(&ConnectAttempt::handleConnect),
+      askAgainAfter_(kAskAgainMin) {}
 
 ConnectAttempt::~ConnectAttempt() = default;
 
@@ -64,58 +74,85 @@ int ConnectAttempt::open(const ConnectOptions& options) {
   }
 }
 
-// Without memory for a timer there is still the kernel's own limit.
-void ConnectAttempt::startTimer(TimeSpan timeout) {
-  try {
-    timer_ = loop_->runAfter(timeout.limit(), [weak = weak_from_this()] {
-      const auto self = weak.lock();
-      if (self == nullptr || !self->connect_.isInFlight()) return;
-      self->isTooLate_ = true;
-      self->loop_->proactor().cancel(self->connect_);
-    });
-  } catch (const std::bad_alloc&) {
-    logWarn("a connect to {} has no timeout: out of memory", to_.toString());
-  }
+void ConnectAttempt::connect() noexcept { loop_->proactor().connect(connect_, socket_, to_); }
+
+void ConnectAttempt::expire() noexcept {
+  isExpired_ = true;
+  beginClose();
 }
 
-void ConnectAttempt::cancel() {
+void ConnectAttempt::cancel() noexcept {
   done_ = nullptr;
   beginClose();
 }
 
 void ConnectAttempt::beginClose() noexcept {
+  isEnding_ = true;
   if (connect_.isInFlight()) return loop_->proactor().cancel(connect_);
-  if (openError_ != 0) loop_->markDirty(*this);
+  endBy(isExpired_ ? ETIMEDOUT : ECANCELED);
+}
+
+// The first error counts. Not told here: the caller's call may be on the stack.
+void ConnectAttempt::endBy(int error) noexcept {
+  if (endError_ == 0) endError_ = error;
+  stopAsking();
+  loop_->markDirty(*this);
 }
 
 void ConnectAttempt::settle() noexcept {
-  if (const int error = std::exchange(openError_, 0); error != 0) {
-    finish({{}, error, explainConnectError(error)});
-  }
+  if (endError_ == 0 || isFinished_) return;
+  finish({{}, endError_, explain(endError_)});
 }
 
 void ConnectAttempt::handleConnect(IoContext& context, const IoResult& result) noexcept {
   ConnectAttempt& self = ownerOf<&ConnectAttempt::connect_>(context);
+  const bool isBacklogFull = result.error == EAGAIN && self.to_.isUnix();
+  if (isBacklogFull && !self.isEnding_) return self.askAgainLater();
   // It may have succeeded all the same, before the cancel took effect.
-  const bool isTooLate = self.isTooLate_ && result.error == ECANCELED;
-  const int error = isTooLate ? ETIMEDOUT : result.error;
-  if (error != 0) return self.finish({{}, error, explainConnectError(error)});
+  const bool isCancelled = result.error == ECANCELED || isBacklogFull;
+  const int whyCancelled = self.isExpired_ ? ETIMEDOUT : ECANCELED;
+  const int error = isCancelled ? whyCancelled : result.error;
+  if (error != 0) return self.finish({{}, error, self.explain(error)});
   if (self.isConnectedToItself()) {
     return self.finish({{}, ECONNREFUSED, "it connected to itself: nobody listens there"});
   }
   self.finish({std::exchange(self.socket_, {}), 0, {}});
 }
 
+void ConnectAttempt::askAgainLater() noexcept {
+  try {
+    askAgain_ = loop_->runAfter(askAgainAfter_, [weak = weak_from_this()] {
+      const auto self = weak.lock();
+      if (self == nullptr) return;
+      self->askAgain_ = {};
+      self->connect();
+    });
+    askAgainAfter_ = std::min(askAgainAfter_ * 2, kAskAgainMax);
+  } catch (const std::bad_alloc&) {
+    finish({{}, EAGAIN, explainConnectError(EAGAIN)});
+  }
+}
+
+void ConnectAttempt::stopAsking() noexcept {
+  if (askAgain_.isValid()) loop_->cancel(std::exchange(askAgain_, {}));
+}
+
 void ConnectAttempt::finish(ConnectResult result) {
-  loop_->cancel(timer_);
+  isFinished_ = true;
+  stopAsking();
   Proactor& proactor = loop_->proactor();
   if (socket_.isValid()) proactor.close(std::exchange(socket_, {}));
   // Moved out: it may let go of whoever holds it.
   const Done done = std::move(done_);
   done_ = nullptr;
   loop_->removeResident(*this);
-  if (done) return done(result);
+  if (done) return done(*this, result);
   if (result.error == 0) proactor.close(result.socket);
+}
+
+std::string_view ConnectAttempt::explain(int error) const noexcept {
+  if (error != ETIMEDOUT || !to_.isUnix()) return explainConnectError(error);
+  return "the backlog of that unix socket stayed full: nobody accepts there, or too slowly";
 }
 
 // TCP's simultaneous open: the kernel has chosen as the local port the one to connect to. It would

@@ -1,4 +1,7 @@
-// ConnectAttempt: one socket on its way to one address, until it is connected, failed or too late.
+// ConnectAttempt: one socket on its way to one address, until it is connected or has failed.
+//
+// A unix socket with a full backlog says EAGAIN, and nothing tells when there is room: the attempt
+// asks again, after 1 ms at first and every 128 ms at last.
 //
 // Thread  The loop's.
 // Owns    The socket, until it is handed over.
@@ -27,25 +30,32 @@ std::string_view explainConnectError(int error) noexcept;
 class ConnectAttempt final : public LoopResident,
                              public std::enable_shared_from_this<ConnectAttempt> {
  public:
-  using Done = std::function<void(const ConnectResult&)>;
+  using Done = std::function<void(const ConnectAttempt&, const ConnectResult&)>;
 
-  // `done` runs once, never inside this call, and not at all after cancel(). May throw
-  // std::bad_alloc.
+  // `done` runs once, never inside a call of this class, and not at all after cancel(). It has no
+  // timeout of its own: see expire(). May throw std::bad_alloc.
   static std::shared_ptr<ConnectAttempt> start(EventLoop* loop, const InetAddress& to,
                                                const ConnectOptions& options, Done done);
   // Internal: see start().
   ConnectAttempt(EventLoop* loop, const InetAddress& to, Done done);
   ~ConnectAttempt() override;
 
-  void cancel();
+  const InetAddress& to() const noexcept { return to_; }
+  // Fails soon with ETIMEDOUT, unless it has succeeded by then.
+  void expire() noexcept;
+  void cancel() noexcept;
   void beginClose() noexcept override;
   void settle() noexcept override;
 
  private:
   int open(const ConnectOptions& options);
-  void startTimer(TimeSpan timeout);
+  void connect() noexcept;
+  void askAgainLater() noexcept;
+  void stopAsking() noexcept;
+  void endBy(int error) noexcept;
   static void handleConnect(IoContext& context, const IoResult& result) noexcept;
   void finish(ConnectResult result);
+  std::string_view explain(int error) const noexcept;
   bool isConnectedToItself() const noexcept;
 
   EventLoop* const loop_;
@@ -53,9 +63,12 @@ class ConnectAttempt final : public LoopResident,
   Done done_;
   IoContext connect_;
   SocketHandle socket_;
-  TimerId timer_;
-  int openError_ = 0;  // the attempt failed before it began: settle() tells
-  bool isTooLate_ = false;
+  TimerId askAgain_;
+  Duration askAgainAfter_;
+  int endError_ = 0;  // what it ends with where no completion says so: settle() tells
+  bool isExpired_ = false;
+  bool isEnding_ = false;    // nothing is asked again
+  bool isFinished_ = false;  // told, or cancelled and joined
 };
 
 }  // namespace gyre

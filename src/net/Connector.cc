@@ -1,11 +1,13 @@
 #include "net/Connector.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <new>
 #include <utility>
 
 #include "base/LogFormat.h"
 #include "gyre/base/Check.h"
+#include "net/FamilyAnswers.h"
 
 namespace gyre {
 
@@ -27,87 +29,57 @@ void Connector::setOptions(const ConnectOptions& options) {
 
 void Connector::start() {
   if (state_ == State::Resolving || state_ == State::Connecting) return;
-  stop();
-  beginRound();
+  leaveRound();
+  round_ = 1;
+  reserveTimer() ? beginRound() : giveUp();
 }
 
 void Connector::startLater() {
-  stop();
+  leaveRound();
+  round_ = 1;
+  if (!reserveTimer()) return giveUp();
   waitForRound();
 }
 
-void Connector::stop() {
-  if (query_ != ResolveId::NoQuery) resolver_->cancel(std::exchange(query_, ResolveId::NoQuery));
-  if (attempt_ != nullptr) std::exchange(attempt_, nullptr)->cancel();
+void Connector::giveUp() {
+  state_ = State::Idle;
+  const std::error_code error(ENOMEM, std::generic_category());
+  callbacks_.onFailed({{}, error, explainConnectError(ENOMEM), round_, {}});
+}
+
+void Connector::stop() noexcept {
+  leaveRound();
   if (timer_.isValid()) loop_->cancel(std::exchange(timer_, {}));
   state_ = State::Idle;
   round_ = 1;
 }
 
-void Connector::beginRound() {
-  next_ = 0;
-  if (resolver_ == nullptr) return tryNext();
-  resolve();
-}
-
-void Connector::resolve() {
-  state_ = State::Resolving;
-  const auto done = [weak = weak_from_this()](const ResolveResult& result) {
-    if (const auto self = weak.lock()) self->nameResolved(result);
-  };
+bool Connector::reserveTimer() {
+  if (timer_.isValid()) return true;
   try {
-    query_ = resolver_->resolve(name_, done);
+    timer_ = loop_->reserveTimer([weak = weak_from_this()] {
+      if (const auto self = weak.lock()) self->handleTimer();
+    });
+    return true;
   } catch (const std::bad_alloc&) {
-    logError("resolving a name has to wait: out of memory");
-    waitForRound();
+    return false;
   }
 }
 
-void Connector::nameResolved(const ResolveResult& result) {
-  query_ = ResolveId::NoQuery;
-  addresses_.clear();
-  if (result.error) return fail({{}, result.error, "the name was not resolved", round_, {}});
-  try {
-    addresses_ = result.addresses;
-  } catch (const std::bad_alloc&) {
-    return fail({{}, ResolveError::OutOfMemory, explainConnectError(ENOMEM), round_, {}});
-  }
-  tryNext();
-}
-
-void Connector::tryNext() {
-  state_ = State::Connecting;
-  const auto done = [weak = weak_from_this()](const ConnectResult& result) {
-    if (const auto self = weak.lock()) self->attemptEnded(result);
-  };
-  try {
-    attempt_ = ConnectAttempt::start(loop_, addresses_[next_++], options_, done);
-  } catch (const std::bad_alloc&) {
-    logError("a connect has to wait: out of memory");
-    waitForRound();
-  }
-}
-
-void Connector::attemptEnded(const ConnectResult& result) {
-  attempt_.reset();
-  state_ = State::Idle;
-  if (result.error == 0) {
-    round_ = 1;
-    return callbacks_.onConnected(result.socket);
-  }
-  const std::error_code error(result.error, std::generic_category());
-  fail({addresses_[next_ - 1], error, result.reason, round_, {}});
+void Connector::leaveRound() noexcept {
+  if (query_ != ResolveId::NoQuery) resolver_->cancel(std::exchange(query_, ResolveId::NoQuery));
+  for (const auto& attempt : attempts_) attempt->cancel();
+  attempts_.clear();
+  held_.reset();
+  if (timer_.isValid()) loop_->unsetTimer(timer_);
 }
 
 // Goes on first: the callback may stop or destroy all this.
-void Connector::fail(ConnectFailure failure) {
+void Connector::endRound(ConnectFailure failure) {
+  leaveRound();
+  state_ = State::Idle;
   const int roundsMax = options_.backoff.attempts;
-  if (failure.error == std::errc::operation_canceled) {
-    state_ = State::Idle;  // the loop ends
-  } else if (next_ < addresses_.size()) {
-    failure.retryAfter = std::chrono::milliseconds::zero();
-    tryNext();
-  } else if (roundsMax == 0 || round_ < roundsMax) {
+  if (roundsMax == 0 || round_ < roundsMax) {
     ++round_;
     failure.retryAfter = TimeSpan(waitForRound()).milliseconds();
   } else {
@@ -117,21 +89,145 @@ void Connector::fail(ConnectFailure failure) {
   callbacks_.onFailed(failure);
 }
 
-Duration Connector::waitForRound() noexcept {
-  const Duration delay = backoff_->next(loop_->proactor().random());
-  const auto begin = [weak = weak_from_this()] {
-    const auto self = weak.lock();
-    if (self == nullptr) return;
-    self->timer_ = {};
-    self->beginRound();
+void Connector::beginRound() {
+  next_ = 0;
+  nextDue_ = deadline_ = kForever;
+  if (resolver_ == nullptr) return proceed();
+  resolve();
+}
+
+// --- The name
+
+void Connector::resolve() {
+  state_ = State::Resolving;
+  addresses_.clear();
+  const auto done = [weak = weak_from_this()](const ResolveResult& result) {
+    if (const auto self = weak.lock()) self->nameResolved(result);
   };
   try {
-    timer_ = loop_->runAfter(delay, begin);
-    state_ = State::Waiting;
+    query_ = resolver_->resolveEach(name_, done);
   } catch (const std::bad_alloc&) {
-    logError("a client gives up connecting: out of memory");
-    state_ = State::Idle;
+    logError("resolving a name has to wait: out of memory");
+    waitForRound();
   }
+}
+
+void Connector::nameResolved(const ResolveResult& result) {
+  if (result.isLast) query_ = ResolveId::NoQuery;
+  if (result.error) return endRound({{}, result.error, "the name was not resolved", round_, {}});
+  try {
+    insert(result.addresses);
+  } catch (const std::bad_alloc&) {
+    if (attempts_.empty()) {
+      return endRound({{}, ResolveError::OutOfMemory, explainConnectError(ENOMEM), round_, {}});
+    }
+    logWarn("some addresses of a name are not tried: out of memory");
+  }
+  auto held = std::exchange(held_, std::nullopt);
+  if (held && !hasMoreAddresses()) return endRound(std::move(*held));
+  proceed();
+  if (!held) return;
+  held->retryAfter = std::chrono::milliseconds::zero();
+  callbacks_.onFailed(*held);
+}
+
+// Those that come later are of the other family: they take turns with what is left of the first,
+// and are the first, since that one has had its chance.
+void Connector::insert(const std::vector<InetAddress>& found) {
+  const auto untried = addresses_.begin() + static_cast<std::ptrdiff_t>(next_);
+  const std::vector<InetAddress> merged = interleave(found, {untried, addresses_.end()});
+  addresses_.reserve(next_ + merged.size());
+  addresses_.resize(next_);
+  addresses_.insert(addresses_.end(), merged.begin(), merged.end());
+}
+
+// --- The addresses
+
+void Connector::proceed() {
+  const bool isTurn = attempts_.empty() || loop_->now() >= nextDue_;
+  if (hasMoreAddresses() && isTurn && !startAttempt()) return;
+  schedule();
+}
+
+// False without memory: then the round is left, and the next one waited for.
+bool Connector::startAttempt() {
+  const TimePoint now = loop_->now();
+  if (next_ == 0) deadline_ = addSaturated(now, options_.timeout.limit());
+  nextDue_ = addSaturated(now, options_.attemptDelay.limit());
+  state_ = State::Connecting;
+  const auto done = [weak = weak_from_this()](const ConnectAttempt& attempt,
+                                              const ConnectResult& result) {
+    if (const auto self = weak.lock()) self->attemptEnded(attempt, result);
+  };
+  try {
+    attempts_.reserve(attempts_.size() + 1);
+    attempts_.push_back(ConnectAttempt::start(loop_, addresses_[next_++], options_, done));
+    return true;
+  } catch (const std::bad_alloc&) {
+    logError("a connect has to wait: out of memory");
+    leaveRound();
+    waitForRound();
+    return false;
+  }
+}
+
+// Goes on first: the callback may stop or destroy all this.
+void Connector::attemptEnded(const ConnectAttempt& attempt, const ConnectResult& result) {
+  std::erase_if(attempts_, [&attempt](const auto& one) { return one.get() == &attempt; });
+  if (result.error == 0) {
+    leaveRound();
+    state_ = State::Idle;
+    round_ = 1;
+    return callbacks_.onConnected(result.socket);
+  }
+  const std::error_code error(result.error, std::generic_category());
+  ConnectFailure failure{attempt.to(), error, result.reason, round_, {}};
+  if (result.error == ECANCELED) {  // the loop ends
+    stop();
+  } else if (hasMoreAddresses() || !attempts_.empty()) {
+    failure.retryAfter = std::chrono::milliseconds::zero();
+    nextDue_ = loop_->now();
+    proceed();
+  } else if (query_ != ResolveId::NoQuery) {
+    state_ = State::Resolving;
+    held_ = failure;
+    return schedule();
+  } else {
+    return endRound(failure);
+  }
+  callbacks_.onFailed(failure);
+}
+
+// Each attempt says for itself that it was too late, unless it has succeeded by then.
+void Connector::expireRound() {
+  if (query_ != ResolveId::NoQuery) resolver_->cancel(std::exchange(query_, ResolveId::NoQuery));
+  addresses_.resize(next_);
+  deadline_ = kForever;
+  for (const auto& attempt : attempts_) attempt->expire();
+  if (held_) endRound(ConnectFailure(*held_));
+}
+
+// --- The timer
+
+void Connector::handleTimer() {
+  if (state_ == State::Waiting) return beginRound();
+  if (loop_->now() >= deadline_) return expireRound();
+  proceed();
+}
+
+void Connector::schedule() noexcept {
+  setTimer(hasMoreAddresses() ? std::min(nextDue_, deadline_) : deadline_);
+}
+
+void Connector::setTimer(TimePoint due) noexcept {
+  if (due == kForever) return loop_->unsetTimer(timer_);
+  loop_->setTimer(timer_, due - loop_->now());
+}
+
+Duration Connector::waitForRound() noexcept {
+  const Duration delay = backoff_->next(loop_->proactor().random());
+  state_ = State::Waiting;
+  setTimer(addSaturated(loop_->now(), delay));
   return delay;
 }
 

@@ -1,12 +1,19 @@
-// Connector: tries a server's addresses in turn, round after round, until one is connected.
+// Connector: resolves a server's name and races its addresses, round after round, until one wins.
+//
+// A round is Happy Eyeballs (RFC 8305): each attempt has ConnectOptions::attemptDelay to itself,
+// then the next address is tried beside it; when one fails, the next is tried at once. The first
+// that succeeds wins, and the others are cancelled. A round ends without a winner when all
+// addresses have failed, or at ConnectOptions::timeout.
 //
 // Thread  The loop's.
-// Owns    The query, the attempt or the timer at hand.
+// Owns    The query and the attempts at hand, and the timer, whose memory is taken by the first
+//         start, so that no round fails to come for want of it. Without it onFailed says so.
 // Ends    By stop(), or with its last owner: no callback runs after that.
 #pragma once
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "gyre/loop/EventLoop.h"
@@ -44,7 +51,7 @@ class Connector final : public std::enable_shared_from_this<Connector> {
   void start();
   // Begins a round after the delay that is due.
   void startLater();
-  void stop();
+  void stop() noexcept;
   // The next delay is the first again.
   void resetBackoff() noexcept { backoff_->reset(); }
   State state() const noexcept { return state_; }
@@ -52,12 +59,22 @@ class Connector final : public std::enable_shared_from_this<Connector> {
 
  private:
   void beginRound();
+  bool reserveTimer();
+  void giveUp();
+  void leaveRound() noexcept;
+  void endRound(ConnectFailure failure);
   void resolve();
   void nameResolved(const ResolveResult& result);
-  void tryNext();
-  void attemptEnded(const ConnectResult& result);
-  void fail(ConnectFailure failure);
+  void insert(const std::vector<InetAddress>& found);
+  void proceed();
+  bool startAttempt();
+  void attemptEnded(const ConnectAttempt& attempt, const ConnectResult& result);
+  void expireRound();
+  void handleTimer();
+  void setTimer(TimePoint due) noexcept;
+  void schedule() noexcept;
   Duration waitForRound() noexcept;
+  bool hasMoreAddresses() const noexcept { return next_ < addresses_.size(); }
 
   EventLoop* const loop_;
   Resolver* const resolver_;  // null when the addresses are given
@@ -67,11 +84,16 @@ class Connector final : public std::enable_shared_from_this<Connector> {
   std::unique_ptr<Backoff> backoff_;
   std::vector<InetAddress> addresses_;
   std::size_t next_ = 0;  // the first of them not yet tried in this round
-  int round_ = 1;         // the one at hand, of those that fail in a row
+  std::vector<std::shared_ptr<ConnectAttempt>> attempts_;  // in flight
+  TimePoint nextDue_ = kForever;                           // the next address is tried
+  TimePoint deadline_ = kForever;                          // the round ends
+  // Of the last attempt, while the name server still owes addresses.
+  std::optional<ConnectFailure> held_;
+  int round_ = 1;  // the one at hand, of those that fail in a row
   State state_ = State::Idle;
   ResolveId query_ = ResolveId::NoQuery;
-  std::shared_ptr<ConnectAttempt> attempt_;
-  TimerId timer_;
+  TimerId
+      timer_;  // reserved from the first start to stop(): for the round at hand, or the next one
 };
 
 }  // namespace gyre

@@ -11,7 +11,11 @@ Resolver::Resolver(EventLoop* loop, const ResolverOptions& options)
 Resolver::~Resolver() { core_->end(); }
 
 ResolveId Resolver::resolve(const HostPort& name, ResolveCallback callback) {
-  return core_->resolve(name, std::move(callback));
+  return core_->resolve(name, std::move(callback), ResolveMode::Once);
+}
+
+ResolveId Resolver::resolveEach(const HostPort& name, ResolveCallback callback) {
+  return core_->resolve(name, std::move(callback), ResolveMode::Each);
 }
 
 void Resolver::cancel(ResolveId query) { core_->cancel(query); }

@@ -39,10 +39,10 @@ class ClientFixture : public ServerFixture {
   // Addresses where nobody listens, and where nobody answers.
   InetAddress refusing() { return world().refusingAddress(); }
   InetAddress silent() { return world().silentAddress(); }
+  ConformanceKernelWorld& world();
 
  private:
   void tell(const std::string& what);
-  ConformanceKernelWorld& world();
 
   std::optional<ConformanceKernelWorld> world_;
   std::unique_ptr<TcpClient> client_;

@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <string_view>
@@ -137,24 +138,29 @@ void FakeDnsServer::serveTcp(int fd) {
   }
 }
 
-std::optional<std::string> FakeDnsServer::reply(std::string_view message, bool isTcp) const {
+void FakeDnsServer::note(const std::string& question) {
+  if (std::find(asked_.begin(), asked_.end(), question) == asked_.end()) asked_.push_back(question);
+}
+
+std::optional<std::string> FakeDnsServer::reply(std::string_view message, bool isTcp) {
   const auto question = parse(message);
   if (!question) return std::nullopt;
   const auto known = names_.find(question->name);
   const DnsAnswer how =
       known == names_.end() ? DnsAnswer{DnsAnswer::Kind::NoSuchName} : known->second;
   using Kind = DnsAnswer::Kind;
-  if (how.kind == Kind::Silence) return std::nullopt;
-  const std::string id(message.substr(0, 2));
-  if (how.kind == Kind::Garbage) return id + std::string(40, '\xff');
-  const bool isTruncated = how.kind == Kind::Truncated && !isTcp;
   const bool isV4 = question->type == kTypeA;
+  note(question->name + (isV4 ? " A" : " AAAA"));
+  const Kind kind = (isV4 ? how.kindV4 : how.kindV6).value_or(how.kind);
+  if (kind == Kind::Silence) return std::nullopt;
+  const std::string id(message.substr(0, 2));
+  if (kind == Kind::Garbage) return id + std::string(40, '\xff');
+  const bool isTruncated = kind == Kind::Truncated && !isTcp;
   const bool isKnown = isV4 || question->type == kTypeAaaa;
   const auto& addresses = isV4 ? how.ipv4 : how.ipv6;
-  const std::size_t count = isTruncated || !isKnown ? 0 : addresses.size();
-  const std::size_t code = how.kind == Kind::NoSuchName      ? 3
-                           : how.kind == Kind::ServerFailure ? 2
-                                                             : 0;
+  const bool isThere = kind != Kind::NoSuchName && kind != Kind::ServerFailure;
+  const std::size_t count = isTruncated || !isKnown || !isThere ? 0 : addresses.size();
+  const std::size_t code = kind == Kind::NoSuchName ? 3 : kind == Kind::ServerFailure ? 2 : 0;
   std::string out = id;
   put16(out, kAnswerFlags | (isTruncated ? kTruncatedFlag : 0) | code);
   for (const std::size_t entries : {std::size_t{1}, count, std::size_t{0}, std::size_t{0}}) {
@@ -162,7 +168,7 @@ std::optional<std::string> FakeDnsServer::reply(std::string_view message, bool i
   }
   out += message.substr(kHeaderSize, question->end - kHeaderSize);
   if (count != 0) out += records(addresses, question->type);
-  if (how.kind == Kind::HalfAMessage) out.resize(out.size() - 3);
+  if (kind == Kind::HalfAMessage) out.resize(out.size() - 3);
   return out;
 }
 

@@ -26,6 +26,9 @@ struct DnsAnswer {
     HalfAMessage,
   };
   Kind kind = Kind::Addresses;
+  // Of the question for one family, where it differs.
+  std::optional<Kind> kindV4 = {};
+  std::optional<Kind> kindV6 = {};
   std::vector<std::string> ipv4 = {};
   std::vector<std::string> ipv6 = {};
 };
@@ -42,17 +45,21 @@ class FakeDnsServer {
   // Questions that have come, over UDP and over TCP.
   std::size_t udpQuestions() const noexcept { return udpQuestions_; }
   std::size_t tcpQuestions() const noexcept { return tcpQuestions_; }
+  // Each once, as "name A" or "name AAAA", in the order of their coming.
+  const std::vector<std::string>& asked() const noexcept { return asked_; }
 
  private:
   void serveUdp();
   void serveTcp(int fd);
+  void note(const std::string& question);
   // What is to be sent back, if anything.
-  std::optional<std::string> reply(std::string_view question, bool isTcp) const;
+  std::optional<std::string> reply(std::string_view question, bool isTcp);
 
   UniqueFd udp_;
   UniqueFd listener_;
   std::vector<UniqueFd> connections_;
   std::map<std::string, DnsAnswer> names_;
+  std::vector<std::string> asked_;
   std::size_t udpQuestions_ = 0;
   std::size_t tcpQuestions_ = 0;
 };

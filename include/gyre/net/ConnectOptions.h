@@ -38,8 +38,13 @@ struct BackoffOptions {
 };
 
 struct ConnectOptions {
-  // For one address. Zero: no limit but the kernel's own, which is two minutes for TCP.
+  // For a round: all addresses of a name together, the look-up not counted (ResolverOptions has its
+  // own). Zero: no limit but the kernel's own, which is two minutes for each address with TCP, and
+  // none for a unix socket with a full backlog.
   TimeSpan timeout = std::chrono::seconds(10);
+  // How long an address is tried alone; then the next one is tried beside it (RFC 8305, section 5).
+  // Zero: no limit, the next one is tried only when all before it have failed.
+  TimeSpan attemptDelay = std::chrono::milliseconds(250);
   BackoffOptions backoff;
   // Runs with each new socket before it connects: binds it to a local address, sets options. With
   // the kernel's engines SocketHandle::value() is the descriptor. An errno value other than 0 fails
@@ -53,7 +58,8 @@ struct ConnectFailure {
   std::error_code error;    // ETIMEDOUT: not within the timeout; ECONNREFUSED also for oneself
   std::string_view reason;  // cause and cure in words, lives for ever
   int round = 1;            // of those that failed in a row
-  // When the next round begins. Zero: at once, with the next address of the name. None: never.
+  // When the next round begins. Zero: this one goes on, with other addresses of the name. None:
+  // never.
   std::optional<std::chrono::milliseconds> retryAfter;
 };
 

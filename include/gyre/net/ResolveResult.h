@@ -31,6 +31,9 @@ enum class ResolveError : std::uint8_t {
 GYRE_API const std::error_category& resolveCategory() noexcept;
 GYRE_API std::error_code make_error_code(ResolveError error) noexcept;
 
+// Which addresses of a name are asked for.
+enum class AddressFamily : std::uint8_t { Any, V4, V6 };
+
 struct HostPort {
   std::string host;
   std::uint16_t port = 0;
@@ -44,13 +47,17 @@ struct ResolverOptions {
   // (c-ares counts to some days).
   TimeSpan tryTimeout = std::chrono::seconds(2);
   int tries = 3;  // how often all servers are asked, 1 or more
+  AddressFamily family = AddressFamily::Any;
   // Name servers with their ports, instead of those of /etc/resolv.conf.
   std::vector<InetAddress> servers;
 };
 
 struct ResolveResult {
-  std::error_code error;               // none, or a ResolveError
-  std::vector<InetAddress> addresses;  // to be tried in this order; empty exactly after an error
+  std::error_code error;  // none, or a ResolveError
+  // To be tried in this order: IPv6 and IPv4 in turn, those without a route last. Empty exactly
+  // after an error, and where resolveEach() has nothing to add.
+  std::vector<InetAddress> addresses;
+  bool isLast = true;  // false: resolveEach() will run its callback again
 };
 
 // On the loop, never inside the user's own call. What it throws is logged and counted.

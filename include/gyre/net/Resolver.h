@@ -1,8 +1,11 @@
 // Resolver: host names to addresses, without blocking the loop. What is behind it is c-ares.
 //
-// Names are looked up as the system says: /etc/hosts (read at each lookup), then the name servers
-// of /etc/resolv.conf, for IPv4 and IPv6 addresses, sorted by what is reachable from here
-// (RFC 6724). Literal addresses are taken as they are, IPv6 also with a scope. Nothing is cached.
+// Names are looked up as the system says: /etc/hosts (read at each look-up), then the name servers
+// of /etc/resolv.conf with its search list. The questions for IPv4 and for IPv6 addresses are
+// independent: a server that answers one of them only costs 50 ms (RFC 8305, section 3), not the
+// timeout. Each family is sorted by RFC 6724. Literal addresses are taken as they are, IPv6 also
+// with a scope. localhost and all names below it are ::1 and 127.0.0.1, and no server is asked
+// (RFC 6761, section 6.3). Nothing is cached.
 //
 // Thread  The loop's.
 // Owns    Its sockets and queries.
@@ -29,8 +32,14 @@ class GYRE_API Resolver {
   Resolver& operator=(const Resolver&) = delete;
   ~Resolver();
 
+  // Runs the callback once: when both families have been answered, or 50 ms after the first
+  // addresses. REQUIRES: on the loop's thread.
   ResolveId resolve(const HostPort& name, ResolveCallback callback);
-  // Its callback does not run any more. The question itself cannot be taken back: the answer to it
+  // Runs the callback once or twice, as addresses come: with those of IPv6 at once, with those of
+  // IPv4 50 ms after them, and with those of the other family when they have come or will not
+  // (ResolveResult::isLast). So nothing that is found late is lost. REQUIRES: as above.
+  ResolveId resolveEach(const HostPort& name, ResolveCallback callback);
+  // The callback does not run any more. The question itself cannot be taken back: the answer to it
   // is thrown away. Nothing when it has been told.
   void cancel(ResolveId query);
   // Neither told nor cancelled.

@@ -26,7 +26,9 @@ class ClientCore;
 class GYRE_API TcpClient {
  public:
   TcpClient(EventLoop* loop, const InetAddress& server, std::string name);
-  // Each round resolves the name anew, and tries its addresses in turn until one is connected.
+  // Each round resolves the name anew, and races its addresses (Happy Eyeballs, RFC 8305): IPv6 and
+  // IPv4 in turn, each 250 ms after the one before or when that has failed. The first that is
+  // connected wins.
   // REQUIRES: the resolver is of the same loop and outlives the client.
   TcpClient(EventLoop* loop, Resolver* resolver, HostPort server, std::string name);
   TcpClient(const TcpClient&) = delete;
