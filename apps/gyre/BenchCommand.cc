@@ -55,14 +55,15 @@ void addNumbers(CLI::App& command, BenchArguments& arguments) {
   addCount(command, "--connections", {1, 1'000'000, "1 to 1000000"}, plan.connections)
       ->description("held at the same time (default: 50)")
       ->type_name("N");
-  const std::string sizes = "0 to 1024m, k and m for KiB and MiB";
+  const std::string sizes = "0 to 1024M, where K and M (in any case) are KiB and MiB";
   addCount(command, "--size", {0, kSizeMax, sizes}, plan.size)
-      ->description("of a message; 0: replies come unasked (default: 64)")
+      ->description(
+          "of a message, as 64, 16K or 1m (KiB, MiB); 0: replies come unasked (default: 64)")
       ->type_name("BYTES");
   addNumberOption(command, "--reply-size", parseCount,
                   NumberRange<std::uint64_t>{0, kSizeMax, sizes},
                   [&arguments](std::uint64_t number) { arguments.replySize = number; })
-      ->description("of a reply; 0: none comes (default: an echo)")
+      ->description("of a reply, in the same forms; 0: none comes (default: an echo)")
       ->type_name("BYTES");
   addCount(command, "--depth", {1, 65536, "1 to 65536"}, plan.depth)
       ->description("messages on their way on each connection (default: 1)")
@@ -131,7 +132,7 @@ void rejectNonsense(const BenchArguments& arguments) {
 
 BenchPlan makePlan(const BenchArguments& arguments) {
   BenchPlan plan = arguments.plan;
-  plan.address = InetAddress(arguments.address);
+  plan.address = connectAddress(arguments.address);
   plan.threads = std::min(plan.threads, plan.connections);
   if (arguments.paces) plan.mode = BenchMode::Open;
   if (arguments.connects) plan.mode = BenchMode::Connect;
@@ -170,7 +171,9 @@ void addBenchCommand(CLI::App& app, int& status) {
   command->footer(
       "An option given twice: the last one counts. SIGINT ends the window early. Exit status 1: "
       "the run was not what was asked; what was counted is printed all the same.");
-  command->add_option("address", arguments->address, "HOST:PORT, [IPV6]:PORT or unix:PATH")
+  command
+      ->add_option("address", arguments->address,
+                   "HOST:PORT (a name or an address), [IPV6]:PORT or unix:PATH")
       ->check(addressComplaint)
       ->type_name("ADDRESS");
   addNumbers(*command, *arguments);

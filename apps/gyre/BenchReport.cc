@@ -5,6 +5,8 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "Output.h"
+
 namespace gyre {
 
 namespace {
@@ -87,8 +89,9 @@ void printJson(const BenchPlan& plan, const BenchOutcome& outcome) {
 }
 
 void printHead(const BenchPlan& plan, const BenchOutcome& outcome) {
-  std::printf("%s: %zu connections, %zu thread%s, engine %s", plan.address.toString().c_str(),
-              plan.connections, plan.threads, plan.threads == 1 ? "" : "s", outcome.engine.c_str());
+  std::printf("%s: %s, %s, engine %s", plan.address.toString().c_str(),
+              counted(plan.connections, "connection").c_str(),
+              counted(plan.threads, "thread").c_str(), outcome.engine.c_str());
   if (plan.mode == BenchMode::Idle) {
     std::printf(", idle\n");
     return;
@@ -112,8 +115,7 @@ void printText(const BenchPlan& plan, const BenchOutcome& outcome) {
   const BenchTally& tally = outcome.tally;
   printHead(plan, outcome);
   if (plan.mode == BenchMode::Idle) {
-    std::printf("  %llu connections held for %.2f s\n", static_cast<unsigned long long>(tally.open),
-                tally.seconds);
+    std::printf("  %s held for %.2f s\n", counted(tally.open, "connection").c_str(), tally.seconds);
     return;
   }
   std::printf("  %.0f messages/s (%llu in %.2f s), %.1f MB/s out, %.1f MB/s back\n",
@@ -122,8 +124,8 @@ void printText(const BenchPlan& plan, const BenchOutcome& outcome) {
               perSecond(tally, tally.bytesReceived) / 1e6);
   printLatency(tally.latency);
   const double share = cpuShare(plan, tally);
-  std::printf("  the load used %.2f µs of CPU per message, %.0f %% of its %zu thread%s%s\n",
-              cpuMicrosPerMessage(tally), share * 100, plan.threads, plan.threads == 1 ? "" : "s",
+  std::printf("  the load used %.2f µs of CPU per message, %.0f %% of its %s%s\n",
+              cpuMicrosPerMessage(tally), share * 100, counted(plan.threads, "thread").c_str(),
               share < kBusy ? "" : ": it may be the limit, try more --threads");
 }
 

@@ -62,18 +62,27 @@ Json describeChoice(const EngineReport& uring) {
   }
 }
 
+// What a server started here would run on: GYRE_ENGINE, or what auto comes to.
+Json describeChosen(const ProactorOptions& options, const Json& automatic) {
+  if (options.engine == Engine::Auto) return {{"engine", automatic["engine"]}, {"by", "auto"}};
+  const std::string name(engineName(options.engine));
+  return {{"engine", name}, {"by", "GYRE_ENGINE=" + name}};
+}
+
 Json examine() {
   utsname kernel{};
   ::uname(&kernel);
   const ProactorOptions options = defaultProactorOptions();
   const EngineReport uring = inspectUring(options);
   const EngineReport epoll = inspectEpoll(options);
+  const Json automatic = describeChoice(uring);
   return {{"gyre", GYRE_VERSION},
           {"kernel", kernel.release},
           {"engines", Json::array({describe(uring), describe(epoll)})},
-          {"auto", describeChoice(uring)},
+          {"auto", automatic},
+          {"chosen", describeChosen(options, automatic)},
           {"limits", {{"nofile", limitOf(RLIMIT_NOFILE)}, {"memlock", limitOf(RLIMIT_MEMLOCK)}}},
-          {"usable", uring.usable}};
+          {"usable", options.engine == Engine::Epoll ? epoll.usable : uring.usable}};
 }
 
 std::string text(const Json& value) {
@@ -106,6 +115,9 @@ void print(const Json& report) {
   const Json& choice = report["auto"]["engine"];
   std::printf("engine auto: %s: %s\n", choice.is_null() ? "none" : text(choice).c_str(),
               text(report["auto"]["reason"]).c_str());
+  const Json& chosen = report["chosen"]["engine"];
+  std::printf("engine chosen: %s (%s)\n", chosen.is_null() ? "none" : text(chosen).c_str(),
+              text(report["chosen"]["by"]).c_str());
   for (const auto& [name, limit] : report["limits"].items()) {
     std::printf("limit %s: %s (hard %s)\n", name.c_str(), text(limit["soft"]).c_str(),
                 text(limit["hard"]).c_str());

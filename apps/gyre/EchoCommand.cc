@@ -33,17 +33,19 @@ std::string clientCommand(const InetAddress& bound) {
   return "nc " + bound.ip() + " " + std::to_string(bound.port());
 }
 
-std::string greeting(TcpServer& server) {
-  const InetAddress bound = server.listenAddress();
+std::string greeting(TcpServer& server, std::size_t listeners) {
+  std::string text = "listening on ";
+  for (std::size_t i = 0; i < listeners; ++i) {
+    text += (i == 0 ? "" : ", ") + server.listenAddress(i).toString();
+  }
   const std::string engine(server.getLoop()->proactor().name());
-  const std::size_t loops = server.pool().getAllLoops().size();
-  return "listening on " + bound.toString() + "\nengine " + engine + ", " + std::to_string(loops) +
-         " loops; try: " + clientCommand(bound) + "\n";
+  return text + "\nengine " + engine + ", " + counted(server.pool().getAllLoops().size(), "loop") +
+         "; try: " + clientCommand(server.listenAddress()) + "\n";
 }
 
 void serve(const EchoOptions& options) {
+  const std::vector<InetAddress> addresses = listenAddresses(options.listen);
   const HeldSignals held({SIGINT, SIGTERM, SIGUSR2});
-  const InetAddress address(options.listen);
   ProactorOptions engine = proactorOptions(options.engine);
   if (options.threads) engine.ringsPlanned = static_cast<std::uint32_t>(*options.threads) + 1;
   EventLoop loop(engine);
@@ -51,8 +53,11 @@ void serve(const EchoOptions& options) {
   if (options.drainSeconds) drainTime = std::chrono::duration<double>(*options.drainSeconds);
   ServiceRunner service(&loop, {.drainTime = drainTime});
   std::vector<UniqueFd> inherited = service.takeListeners();
-  TcpServer server(&loop, inherited.empty() ? address : InetAddress(), "echo");
+  TcpServer server(&loop, inherited.empty() ? addresses.front() : InetAddress(), "echo");
   for (UniqueFd& listener : inherited) server.addListener(std::move(listener));
+  if (inherited.empty()) {
+    for (std::size_t i = 1; i < addresses.size(); ++i) server.addListener(addresses[i]);
+  }
   if (options.threads) server.setThreadNum(*options.threads);
   ConnectionOptions connections;
   connections.outputLimit = kOutputLimit;
@@ -61,7 +66,7 @@ void serve(const EchoOptions& options) {
       [](const TcpConnectionPtr& connection, Buffer& in) { connection->send(in); });
   server.start();
 
-  const PrintedBeside greeted(greeting(server));
+  const PrintedBeside greeted(greeting(server, inherited.empty() ? addresses.size() : 1));
   service.add(&server);
   service.run();
 }
@@ -87,7 +92,9 @@ void addEchoCommand(CLI::App& app, int& status) {
   auto options = std::make_shared<EchoOptions>();
   CLI::App* command = app.add_subcommand("echo", "send back whatever is received");
   command->footer("An option given twice: the last one counts.");
-  command->add_option("--listen", options->listen, "HOST:PORT, [IPV6]:PORT or unix:PATH")
+  command
+      ->add_option("--listen", options->listen,
+                   "HOST:PORT (a name or an address), [IPV6]:PORT or unix:PATH")
       ->check(addressComplaint)
       ->type_name("ADDRESS")
       ->capture_default_str()

@@ -10,11 +10,11 @@
 
 namespace gyre {
 
-// Digits; k or m behind them is 1024 or its square.
+// Digits; k or m behind them, in any case, is 1024 or its square.
 inline std::optional<std::uint64_t> parseCount(std::string_view text) {
   std::uint64_t factor = 1;
-  if (text.ends_with('k')) factor = 1024;
-  if (text.ends_with('m')) factor = 1024 * 1024;
+  if (text.ends_with('k') || text.ends_with('K')) factor = 1024;
+  if (text.ends_with('m') || text.ends_with('M')) factor = 1024 * 1024;
   if (factor > 1) text.remove_suffix(1);
   std::uint64_t count = 0;
   const char* end = text.data() + text.size();

@@ -1,7 +1,8 @@
-// Output: what was printed has arrived, or the program says why not.
+// Output: what was printed has arrived, or the program says why not; and counts in words.
 #pragma once
 
 #include <cerrno>
+#include <cstddef>
 #include <cstdio>
 #include <future>
 #include <string>
@@ -29,5 +30,10 @@ class PrintedBeside {
  private:
   std::future<void> written_;
 };
+
+// "1 loop", "2 loops".
+inline std::string counted(std::size_t count, const std::string& noun) {
+  return std::to_string(count) + " " + noun + (count == 1 ? "" : "s");
+}
 
 }  // namespace gyre

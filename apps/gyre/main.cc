@@ -7,8 +7,10 @@
 #include <csignal>
 #include <cstdio>
 #include <exception>
+#include <memory>
 
 #include "Commands.h"
+#include "HelpFormatter.h"
 #include "Output.h"
 
 namespace {
@@ -41,6 +43,7 @@ int rejectUsage(const CLI::App& app, const std::string& cause) {
 int run(int argc, char** argv) {
   CLI::App app{"TCP servers over io_uring, one ring per thread"};
   app.name("gyre");
+  app.formatter(std::make_shared<gyre::HelpFormatter>());  // the commands inherit it
   app.set_version_flag("--version", GYRE_VERSION);
   app.require_subcommand(0, 1);
   int status = 0;

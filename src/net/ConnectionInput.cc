@@ -125,8 +125,11 @@ void TcpConnection::limitInput() {
   const bool isFull = inputBytes() > profile_->options.inputLimit;
   if (isFull == has(kInputFull)) return;
   if (isFull) {
-    logWarn("connection {}: {} bytes were not retrieved (inputLimit): reading pauses", id_,
-            inputBytes());
+    logWarn(
+        "connection {}: reading pauses, because {} bytes of input are not retrieved (inputLimit is "
+        "{}): retrieve them as they come, or set ConnectionOptions::inputLimit above the largest "
+        "message that is waited for",
+        id_, inputBytes(), profile_->options.inputLimit);
     set(kInputFull);
   } else {
     clear(kInputFull);

@@ -64,7 +64,8 @@ class BenchUsageTest(BenchTest):
 
     def test_a_wrong_address_or_none_is_named(self):
         for wrong, cause in {"": "it is empty", "127.0.0.1": "the port is missing",
-                             "host.example:80": "names are not resolved"}.items():
+                             "host.example:x": "0 to 65535",
+                             "1.2.3:80": "names are not resolved"}.items():
             self.assertRejected(address=wrong, words=(f'"{wrong}"', cause))
         self.assertFails(children.run("bench"), USAGE, "an address is needed", "gyre bench --help")
 
@@ -102,6 +103,34 @@ class BenchModesTest(BenchTest):
         self.assertEqual(order, sorted(order))
         self.assertGreater(order[0], 0)
         self.assertLessEqual(latency["max"], 2e6 * report["seconds"])
+
+    def test_a_name_is_connected_to_where_somebody_listens(self):
+        with Server("--threads", "0") as server:  # on 127.0.0.1, not on ::1
+            port = server.address.rsplit(":", 1)[1]
+            for name in ("localhost", "LOCALHOST.", "gyre.localhost"):
+                _, report = self.bench(f"{name}:{port}", "--duration", "0.05")
+                self.assertEqual(report["address"], server.address)
+
+    def test_a_name_where_nobody_listens_is_named(self):
+        with socket.create_server(("127.0.0.1", 0)) as other:
+            port = other.getsockname()[1]
+        self.assertFails(children.run("bench", f"localhost:{port}"), FAILED, f"localhost:{port}",
+                         "Connection refused")
+
+    def test_sizes_are_taken_in_any_case(self):
+        with Server("--threads", "0") as server:
+            for text, size in (("2k", 2048), ("2K", 2048), ("1m", 2**20), ("1M", 2**20)):
+                _, report = self.bench(server.address, "--duration", "0.05", "--connections", "1",
+                                       "--size", text)
+                self.assertEqual(report["size"], size)
+
+    def test_one_of_something_is_no_plural(self):
+        with Server("--threads", "0") as server:
+            for options in ((), ("--idle",)):
+                outcome = children.run("bench", server.address, "--duration", "0.05", "--warmup",
+                                       "0", "--connections", "1", *options)
+                self.assertIn(": 1 connection, 1 thread,", outcome.out)
+                self.assertNotRegex(outcome.out, r"\b1 [a-z]+s\b")
 
     def test_a_checked_closed_loop_counts_what_fits_together(self):
         for options in ((), ("--depth", "16"), ("--threads", "2"), ("--half-close",),
@@ -154,6 +183,24 @@ class BenchModesTest(BenchTest):
                                        "--duration", "0.1", *options)
                 self.assertEqual((report["connected"], report["open"]), (300, 300))
                 self.assertEqual(report["messages"], 0)
+
+    def test_a_full_backlog_of_a_unix_socket_is_waited_for(self):
+        name = f"gyre-bench-backlog-{os.getpid()}"
+        with socket.socket(socket.AF_UNIX) as listener, contextlib.ExitStack() as peers:
+            listener.bind("\0" + name)
+            listener.listen(0)
+
+            def accept():
+                for _ in range(20):
+                    peers.enter_context(listener.accept()[0])
+
+            for engine in ("epoll", "auto"):
+                thread = threading.Thread(target=accept)
+                thread.start()
+                _, report = self.bench(f"unix:@{name}", "--idle", "--connections", "20",
+                                       "--duration", "0.05", "--engine", engine)
+                self.assertEqual((report["connected"], report["open"]), (20, 20))
+                thread.join()
 
     def test_a_unix_socket_is_loaded_too(self):
         name = f"unix:@gyre-bench-test-{os.getpid()}"

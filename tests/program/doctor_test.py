@@ -73,6 +73,18 @@ class DoctorTest(children.ProgramTest):
         self.assertEqual(report["limits"], {"nofile": {"soft": 500, "hard": 600},
                                             "memlock": {"soft": 2**20, "hard": 2**21}})
 
+    def test_the_engine_of_the_environment_is_the_one_chosen_and_judged(self):
+        for engine in ("uring", "epoll"):
+            surroundings = {"env": environment(GYRE_ENGINE=engine)}
+            outcome, report = examine(**surroundings)
+            self.assertEqual(outcome.status, 0)
+            self.assertEqual(report["chosen"], {"engine": engine, "by": f"GYRE_ENGINE={engine}"})
+            self.assertEqual(report["auto"]["engine"], "uring", "what the machine permits")
+            self.assertIn(f"engine chosen: {engine} (GYRE_ENGINE={engine})",
+                          children.run("doctor", **surroundings).out)
+        without = {name: text for name, text in os.environ.items() if name != "GYRE_ENGINE"}
+        self.assertEqual(examine(env=without)[1]["chosen"], {"engine": "uring", "by": "auto"})
+
     def test_the_text_says_the_same(self):
         _, report = examine()
         outcome = children.run("doctor", env=environment(GYRE_DISABLE="no_sqarray"))

@@ -29,6 +29,18 @@ class EchoTest(children.ProgramTest):
             self.assertServes(server)
             self.assertStops(server)
 
+    def test_a_name_is_listened_on_with_all_its_addresses(self):
+        with Server("--threads", "0", listen="localhost:0") as server:
+            first = server.out.decode().splitlines()[0]
+            addresses = first.removeprefix("listening on ").split(", ")
+            self.assertIn("127.0.0.1", {one.rsplit(":", 1)[0] for one in addresses})
+            for address in addresses:
+                host, port = address.rsplit(":", 1)
+                with socket.create_connection((host.strip("[]"), int(port)), timeout=20) as peer:
+                    peer.sendall(b"hello")
+                    self.assertEqual(peer.recv(5), b"hello")
+            self.assertStops(server)
+
     def test_64_threads_serve_alike(self):
         with Server("--threads", "64") as server:
             self.assertIn("64 loops", server.out.decode())
@@ -43,7 +55,7 @@ class EchoTest(children.ProgramTest):
     def test_an_option_given_twice_counts_as_given_last(self):
         with Server("--threads", "2", "--threads", "1", "--engine", "uring", "--engine", "epoll",
                     "--listen", "127.0.0.2:0") as server:
-            self.assertIn("engine epoll, 1 loops", server.out.decode())
+            self.assertIn("engine epoll, 1 loop;", server.out.decode())
             self.assertTrue(server.address.startswith("127.0.0.2:"), server.address)
             self.assertStops(server)
 
