@@ -26,6 +26,11 @@ constexpr std::size_t kFunctorsKept = 4096;
 // Callbacks of settle() that make others dirty have their turn in the same iteration, so often.
 constexpr int kSettleRounds = 4;
 constexpr std::chrono::milliseconds kTrimInterval{500};
+// When there was no memory to take timers of other threads.
+constexpr std::chrono::milliseconds kArrivalsRetry{10};
+// Room for residents from the start, so that what a server places on its loops (listeners) needs no
+// memory there: nobody could be told.
+constexpr std::size_t kResidentsReserved = 16;
 
 thread_local EventLoop* currentLoop = nullptr;
 
@@ -54,7 +59,9 @@ EventLoop::EventLoop(const ProactorOptions& options)
       timers_(std::make_unique<TimerQueue>()),
       arrivingTimers_(std::make_unique<TimerInbox>()),
       mailbox_(makeRef<Mailbox>(this, proactor_.get())),
-      dirty_(std::make_unique<DirtyQueue>()) {}
+      dirty_(std::make_unique<DirtyQueue>()) {
+  reserveResidents();
+}
 
 EventLoop::EventLoop(std::unique_ptr<Proactor> proactor)
     : thread_(std::this_thread::get_id()),
@@ -64,7 +71,14 @@ EventLoop::EventLoop(std::unique_ptr<Proactor> proactor)
       timers_(std::make_unique<TimerQueue>()),
       arrivingTimers_(std::make_unique<TimerInbox>()),
       mailbox_(makeRef<Mailbox>(this, proactor_.get())),
-      dirty_(std::make_unique<DirtyQueue>()) {}
+      dirty_(std::make_unique<DirtyQueue>()) {
+  reserveResidents();
+}
+
+void EventLoop::reserveResidents() {
+  residents_->reserve(kResidentsReserved);
+  dirty_->reserve(kResidentsReserved);
+}
 
 EventLoop::~EventLoop() {
   assertInLoopThread();
@@ -79,7 +93,7 @@ EventLoop::~EventLoop() {
   // What callbacks have captured may cancel and set timers while it dies.
   while (timers_->size() != 0 || !arrivingTimers_->isEmpty()) {
     const TimerQueue ending = std::exchange(*timers_, TimerQueue());
-    const auto arrived = arrivingTimers_->take();
+    const auto arrived = arrivingTimers_->takeAll();
   }
 }
 
@@ -157,7 +171,9 @@ void EventLoop::unsetTimer(TimerId timer) noexcept {
 void EventLoop::cancel(TimerId timer) {
   runInLoop([this, timer] {
     takeArrivedTimers();  // it may be among them
-    timers_->cancel(timer);
+    if (arrivingTimers_->isEmpty()) return timers_->cancel(timer);
+    const TimerQueue::Timer arriving = arrivingTimers_->take(timer);
+    if (!arriving.id.isValid()) timers_->cancel(timer);
   });
 }
 
@@ -229,16 +245,12 @@ void EventLoop::runCalls() noexcept {
   }
 }
 
-void EventLoop::takeArrivedTimers() {
+void EventLoop::takeArrivedTimers() noexcept {
   if (arrivingTimers_->isEmpty()) return;
-  for (TimerQueue::Timer& timer : arrivingTimers_->take()) {
-    try {
-      timers_->add(std::move(timer));
-    } catch (const std::bad_alloc&) {
-      logError("a timer of another thread was lost: out of memory");
-      proactor_->mutableCounters().callbackFailures.add();
-    }
-  }
+  const bool isDone = arrivingTimers_->moveTo(*timers_);
+  if (!isDone && arrivalsDue_ == kForever)
+    logError("timers of other threads have to wait: no memory");
+  arrivalsDue_ = isDone ? kForever : now() + kArrivalsRetry;
 }
 
 void EventLoop::runTimers() {
@@ -283,11 +295,11 @@ void EventLoop::trimBlocks() {
 TimePoint EventLoop::waitDeadline(TimePoint deadline) const noexcept {
   // The mailbox is looked at again: the wake-up of a post is spent when a wait in between, nested
   // or skipped for a long batch, has taken notice of it.
-  const bool hasWork =
-      hasFunctors() || !dirty_->isEmpty() || !mailbox_->isEmpty() || !arrivingTimers_->isEmpty();
+  const bool hasArrivals = !arrivingTimers_->isEmpty() && arrivalsDue_ == kForever;
+  const bool hasWork = hasFunctors() || !dirty_->isEmpty() || !mailbox_->isEmpty() || hasArrivals;
   if (hasWork || quit_.load(std::memory_order_acquire)) return kNoWait;
   const TimePoint timeoutDue = wheel_ == nullptr ? kForever : wheel_->nextDue();
-  return std::min({deadline, timers_->nextDue(), timeoutDue, trimDue_});
+  return std::min({deadline, timers_->nextDue(), timeoutDue, trimDue_, arrivalsDue_});
 }
 
 // A callback has run since the loop woke, or since the one before it returned.

@@ -13,8 +13,7 @@ EventLoopThread::EventLoopThread(LoopThreadOptions options, ThreadInitCallback i
 
 EventLoopThread::~EventLoopThread() {
   if (!thread_.joinable()) return;
-  // The functor runs on the loop's thread, so the loop it quits is alive.
-  if (mailbox_) mailbox_->post([loop = mailbox_->loop()] { loop->quit(); });
+  if (mailbox_) mailbox_->post(*quit_);
   thread_.join();
 }
 
@@ -43,6 +42,8 @@ void EventLoopThread::run(std::promise<RefPtr<Mailbox>> ready) noexcept {
     prepareThread();
     EventLoop loop(options_.proactor);
     if (init_) init_(&loop);
+    // It runs on the loop's thread, so the loop it quits is alive.
+    quit_ = makeRef<LoopCall>([&loop] { loop.quit(); });
     ready.set_value(loop.mailbox());
     loop.loop();
   } catch (...) {

@@ -15,7 +15,8 @@ namespace gyre {
 
 class ResidentRegistry {
  public:
-  // May throw std::bad_alloc.
+  void reserve(std::size_t places) { residents_.reserve(places); }
+  // May throw std::bad_alloc: then nothing was added. Not while there are fewer than were reserved.
   void add(std::shared_ptr<LoopResident> resident);
   // The resident stays alive until collect(): it may be running.
   void remove(LoopResident& resident) noexcept;

@@ -1,6 +1,7 @@
 #include "gyre/loop/SignalWatcher.h"
 
 #include <cerrno>
+#include <chrono>
 #include <csignal>
 #include <cstring>
 #include <exception>
@@ -10,6 +11,11 @@
 #include "base/LogFormat.h"
 
 namespace gyre {
+namespace {
+
+constexpr std::chrono::milliseconds kRetryInterval{100};
+
+}  // namespace
 
 std::shared_ptr<SignalWatcher> SignalWatcher::watch(EventLoop* loop,
                                                     std::initializer_list<int> numbers,
@@ -17,19 +23,29 @@ std::shared_ptr<SignalWatcher> SignalWatcher::watch(EventLoop* loop,
   sigset_t set;
   ::sigemptyset(&set);
   for (const int number : numbers) ::sigaddset(&set, number);
-  ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
-  const int fd = ::signalfd(-1, &set, SFD_CLOEXEC);
-  if (fd < 0) {
+  sigset_t before;
+  ::pthread_sigmask(SIG_BLOCK, &set, &before);
+  try {
+    return open(loop, set, std::move(callback));
+  } catch (...) {
+    ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    throw;
+  }
+}
+
+std::shared_ptr<SignalWatcher> SignalWatcher::open(EventLoop* loop, const sigset_t& set,
+                                                   Callback callback) {
+  UniqueFd fd(::signalfd(-1, &set, SFD_CLOEXEC));
+  if (!fd) {
     const bool isFull = errno == EMFILE || errno == ENFILE;
     throw std::system_error(
         errno, std::generic_category(),
         isFull ? "cannot watch signals (raise RLIMIT_NOFILE: ulimit -n)" : "cannot watch signals");
   }
-  const SocketHandle handle = loop->proactor().adopt(fd);
-  auto watcher = std::make_shared<SignalWatcher>(loop, handle, std::move(callback));
+  auto watcher = std::make_shared<SignalWatcher>(loop, std::move(fd), std::move(callback));
   loop->addResident(watcher);
-  loop->proactor().read(watcher->read_, handle,
-                        {reinterpret_cast<char*>(&watcher->info_), sizeof watcher->info_});
+  watcher->handle_ = loop->proactor().adopt(watcher->fd_.release());
+  watcher->read();
   return watcher;
 }
 
@@ -37,37 +53,62 @@ void SignalWatcher::quitOn(EventLoop* loop, std::initializer_list<int> numbers) 
   watch(loop, numbers, [loop](int) { loop->quit(); });
 }
 
-SignalWatcher::SignalWatcher(EventLoop* loop, SocketHandle handle, Callback callback)
+SignalWatcher::SignalWatcher(EventLoop* loop, UniqueFd fd, Callback callback)
     : loop_(loop),
-      handle_(handle),
+      fd_(std::move(fd)),
       callback_(std::move(callback)),
-      read_(&SignalWatcher::handleRead) {}
+      read_(&SignalWatcher::handleRead),
+      retry_(loop, [this] { read(); }) {}
 
-void SignalWatcher::end(int error) {
+SignalWatcher::~SignalWatcher() = default;
+
+void SignalWatcher::read() noexcept {
+  loop_->proactor().read(read_, handle_, {reinterpret_cast<char*>(&info_), sizeof info_});
+}
+
+void SignalWatcher::end(int error) noexcept {
   if (error != ECANCELED) {
     logError("signals are no longer watched, and stay blocked: {}", std::strerror(error));
   }
-  loop_->proactor().close(handle_);
+  retry_.end();
+  loop_->proactor().close(std::exchange(handle_, {}));
   loop_->removeResident(*this);
 }
 
-void SignalWatcher::beginClose() noexcept { loop_->proactor().cancel(read_); }
+void SignalWatcher::beginClose() noexcept {
+  if (!handle_.isValid() || std::exchange(isClosing_, true)) return;
+  loop_->proactor().cancel(read_);
+  loop_->markDirty(*this);
+}
+
+void SignalWatcher::settle() noexcept {
+  if (isClosing_ && handle_.isValid() && !read_.isInFlight()) end(ECANCELED);
+}
 
 void SignalWatcher::handleRead(IoContext& context, const IoResult& result) noexcept {
   SignalWatcher& self = ownerOf<&SignalWatcher::read_>(context);
-  Proactor& proactor = self.loop_->proactor();
-  if (result.error != 0 || result.bytes != sizeof self.info_) return self.end(result.error);
-  const auto signal = static_cast<int>(self.info_.ssi_signo);
-  proactor.read(self.read_, self.handle_,
-                {reinterpret_cast<char*>(&self.info_), sizeof self.info_});
+  if (result.error == 0 && result.bytes == sizeof self.info_) {
+    const auto signal = static_cast<int>(self.info_.ssi_signo);
+    // One that had come before the cancel is still told.
+    self.isClosing_ ? self.loop_->markDirty(self) : self.read();
+    return self.handleSignal(signal);
+  }
+  if (self.isClosing_) return self.end(ECANCELED);
+  // The signals wait in the kernel meanwhile.
+  if (result.error == ENOMEM) return self.retry_.set(kRetryInterval);
+  self.end(result.error);
+}
+
+void SignalWatcher::handleSignal(int signal) noexcept {
+  LoopCounters& counters = loop_->proactor().mutableCounters();
   try {
-    self.callback_(signal);
+    callback_(signal);
   } catch (const std::exception& error) {
     logError("the callback of signal {} threw: {}", signal, error.what());
-    proactor.mutableCounters().callbackFailures.add();
+    counters.callbackFailures.add();
   } catch (...) {
     logError("the callback of signal {} threw something that is no std::exception", signal);
-    proactor.mutableCounters().callbackFailures.add();
+    counters.callbackFailures.add();
   }
 }
 

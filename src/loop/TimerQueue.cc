@@ -15,17 +15,21 @@ bool isEarlier(const Entry& a, const Entry& b) noexcept {
 
 }  // namespace
 
-void TimerQueue::add(Timer timer) { push(store(std::move(timer), false)); }
+void TimerQueue::add(Timer&& timer) { push(store(std::move(timer), false)); }
 
 void TimerQueue::addIdle(TimerId id, Functor callback) {
   store({id, {}, {}, std::move(callback)}, true);
 }
 
-TimerQueue::Stored& TimerQueue::store(Timer timer, bool isIdle) {
+TimerQueue::Stored& TimerQueue::store(Timer&& timer, bool isIdle) {
   const std::uint64_t id = timer.id.value();
   GYRE_CHECK(timer.id.isValid() && !stored_.contains(id), "a timer needs an id of its own");
   if (heap_.capacity() <= stored_.size()) heap_.reserve(stored_.size() * 2 + 16);
-  return stored_.emplace(id, Stored{kNowhere, 0, std::move(timer), isIdle}).first->second;
+  // The timer moves once there is nothing left that may throw.
+  Stored& stored = stored_.try_emplace(id).first->second;
+  stored.timer = std::move(timer);
+  stored.isIdle = isIdle;
+  return stored;
 }
 
 void TimerQueue::push(Stored& stored) noexcept {

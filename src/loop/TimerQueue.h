@@ -24,13 +24,14 @@ class TimerQueue {
  public:
   struct Timer {
     TimerId id;
-    TimePoint due;
+    TimePoint due{};
     Duration interval{};  // zero: once
     Functor callback;
   };
 
-  // REQUIRES: timer.id is valid and new. May throw std::bad_alloc: then nothing was added.
-  void add(Timer timer);
+  // REQUIRES: timer.id is valid and new. May throw std::bad_alloc: then nothing was added, and the
+  // timer is what it was.
+  void add(Timer&& timer);
   // Adds one that is not due before set(), and stays when it has run. The same conditions.
   void addIdle(TimerId id, Functor callback);
   // It is due then, once, and no longer at the time it was set to before.
@@ -60,10 +61,10 @@ class TimerQueue {
   };
   static constexpr std::size_t kNowhere = ~std::size_t{0};
   struct Stored {
-    std::size_t position;  // in heap_; kNowhere while it runs, or is not set
-    std::uint64_t order;   // of adding or setting
+    std::size_t position = kNowhere;  // in heap_; kNowhere while it runs, or is not set
+    std::uint64_t order = 0;          // of adding or setting
     Timer timer;
-    bool isIdle;  // stays when it has run
+    bool isIdle = false;  // stays when it has run
   };
   // The timer whose callback runs; in a chain where a callback runs others.
   struct Running {
@@ -72,7 +73,7 @@ class TimerQueue {
     bool isCancelled;
   };
 
-  Stored& store(Timer timer, bool isIdle);
+  Stored& store(Timer&& timer, bool isIdle);
   void push(Stored& stored) noexcept;
   // Out of the heap.
   void pull(Stored& stored) noexcept;

@@ -135,12 +135,13 @@ class GYRE_API EventLoop {
   void closeResidents(const void* group) noexcept;
 
  private:
+  void reserveResidents();
   TimerId addTimer(TimePoint due, Duration interval, Functor callback);
   void iterate(TimePoint deadline);
   void runFunctors();
   void runCalls() noexcept;
   bool hasFunctors() const noexcept { return nextFunctor_ < functors_.size() || calls_; }
-  void takeArrivedTimers();
+  void takeArrivedTimers() noexcept;
   void runTimers();
   void settleDirty();
   void trimBlocks();
@@ -167,6 +168,7 @@ class GYRE_API EventLoop {
   std::unique_ptr<DirtyQueue> dirty_;
   std::size_t settling_ = 0;  // residents, in the round that runs
   TimePoint trimDue_ = kForever;
+  TimePoint arrivalsDue_ = kForever;  // of timers that found no memory: the next try
   Duration slowLimit_ = std::chrono::milliseconds(500);
   std::uint64_t lastReturn_ = 0;  // of a callback, by the processor's counter
   TimePoint slowReportDue_{};

@@ -43,6 +43,7 @@ class GYRE_API EventLoopThread {
   const ThreadInitCallback init_;
   std::thread thread_;
   RefPtr<Mailbox> mailbox_;  // how to reach the loop, also when it has ended already
+  RefPtr<LoopCall> quit_;    // set before the loop is ready
 };
 
 }  // namespace gyre
