@@ -1,12 +1,20 @@
 #include "gyre/net/Acceptor.h"
 
 #include <cerrno>
+#include <chrono>
 #include <cstring>
+#include <new>
 #include <utility>
 
 #include "base/LogFormat.h"
 
 namespace gyre {
+namespace {
+
+// When the kernel or the process had no memory to accept with.
+constexpr std::chrono::milliseconds kRetryInterval{100};
+
+}  // namespace
 
 Acceptor::Acceptor(EventLoop* loop, Callbacks callbacks)
     : loop_(loop), callbacks_(std::move(callbacks)), accept_(&Acceptor::handleAccept) {}
@@ -15,24 +23,43 @@ Acceptor::~Acceptor() = default;
 
 void Acceptor::start(const std::shared_ptr<Acceptor>& acceptor, SocketHandle listener) {
   Acceptor& self = *acceptor;
+  self.retry_.emplace(self.loop_, [&self] {
+    if (!self.isPaused_) self.resume();
+  });
+  try {
+    self.loop_->addResident(acceptor);
+  } catch (...) {
+    self.retry_.reset();
+    throw;
+  }
   self.listener_ = listener;
-  self.loop_->addResident(acceptor);
   self.resume();
 }
 
-void Acceptor::pause() {
+void Acceptor::startOrClose(const std::shared_ptr<Acceptor>& acceptor,
+                            SocketHandle listener) noexcept {
+  try {
+    start(acceptor, listener);
+  } catch (const std::bad_alloc&) {
+    logError("a listener was closed: its loop has no memory for it");
+    acceptor->loop_->proactor().close(listener);
+    acceptor->callbacks_.onClosed();
+  }
+}
+
+void Acceptor::pause() noexcept {
   if (std::exchange(isPaused_, true) || isClosing_) return;
   loop_->proactor().cancel(accept_);
 }
 
 // Where a cancel has not come to its end yet, its end resumes.
-void Acceptor::resume() {
+void Acceptor::resume() noexcept {
   isPaused_ = false;
   if (!isClosing_ && !accept_.isInFlight()) loop_->proactor().accept(accept_, listener_);
 }
 
 void Acceptor::beginClose() noexcept {
-  if (std::exchange(isClosing_, true)) return;
+  if (std::exchange(isClosing_, true) || !listener_.isValid()) return;
   loop_->proactor().cancel(accept_);
   loop_->markDirty(*this);
 }
@@ -50,17 +77,21 @@ void Acceptor::handleAccept(IoContext& context, const IoResult& result) noexcept
   self.loop_->markDirty(self);
 }
 
-void Acceptor::handleEnd(int error) {
+void Acceptor::handleEnd(int error) noexcept {
   if (error == ECANCELED && !isClosing_) {
     if (!isPaused_) resume();
     return;
   }
-  if (error != ECANCELED) logError("a listener has failed: {}", std::strerror(error));
+  // Clients wait in the backlog meanwhile.
+  if (error == ENOMEM && !isClosing_) return retry_->set(kRetryInterval);
+  if (error != ECANCELED && !isClosing_)
+    logError("a listener has failed: {}", std::strerror(error));
   isClosing_ = true;
   loop_->markDirty(*this);
 }
 
-void Acceptor::finish() {
+void Acceptor::finish() noexcept {
+  retry_->end();
   loop_->proactor().close(std::exchange(listener_, {}));
   loop_->removeResident(*this);
   callbacks_.onClosed();

@@ -2,6 +2,13 @@
 
 namespace gyre {
 
+ConnectionGroup::ConnectionGroup(RefPtr<Mailbox> home, Hooks hooks)
+    : home_(std::move(home)),
+      inbox_(std::make_shared<Inbox>()),
+      notification_(makeRef<LoopCall>([inbox = inbox_] { inbox->handleEvents(); })) {
+  inbox_->hooks = std::move(hooks);
+}
+
 void ConnectionGroup::setLoops(const std::vector<EventLoop*>& loops) {
   perLoop_ = std::make_unique<PerLoop[]>(loops.size());
   loopCount_ = loops.size();
@@ -30,13 +37,13 @@ void ConnectionGroup::place(std::size_t loopIndex) noexcept {
   if (loopIndex < loopCount_) perLoop_[loopIndex].size.fetch_add(1, std::memory_order_relaxed);
 }
 
-void ConnectionGroup::remove(const EventLoop* loop, std::uint64_t id) {
+void ConnectionGroup::remove(const EventLoop* loop, std::uint64_t id) noexcept {
   const std::size_t index = indexOf(loop);
   if (index < loopCount_) perLoop_[index].size.fetch_sub(1, std::memory_order_relaxed);
   release(id);
 }
 
-void ConnectionGroup::release(std::uint64_t id) {
+void ConnectionGroup::release(std::uint64_t id) noexcept {
   turnAway(id);
   // seq_cst with closeDoor() and requestCapacity(): one of both sees the other.
   const bool wasLast = size_.fetch_sub(1, std::memory_order_seq_cst) == 1;
@@ -49,12 +56,12 @@ void ConnectionGroup::beginArriving(std::size_t count) noexcept {
 }
 
 // Reports when half of them have been taken, so that accepting does not pause for each batch.
-void ConnectionGroup::endArriving(std::size_t count) {
+void ConnectionGroup::endArriving(std::size_t count) noexcept {
   const std::size_t left = arriving_.fetch_sub(count, std::memory_order_seq_cst) - count;
   if (left <= arrivingMax_ / 2 && takeRequest(Wanted::Arrivals)) notifyHome(kCapacity);
 }
 
-void ConnectionGroup::closeDoor() {
+void ConnectionGroup::closeDoor() noexcept {
   isClosing_.store(true, std::memory_order_seq_cst);
   if (size_.load(std::memory_order_seq_cst) == 0) notifyHome(kEmpty);
 }
@@ -77,17 +84,16 @@ bool ConnectionGroup::takeRequest(Wanted wanted) noexcept {
          wanted_.compare_exchange_strong(wanted, Wanted::Nothing, std::memory_order_seq_cst);
 }
 
-// The one way by which news reaches the home loop.
-void ConnectionGroup::notifyHome(Event event) {
+// The one way by which the home loop is notified.
+void ConnectionGroup::notifyHome(Event event) noexcept {
   // Whoever set the first of them has posted.
-  if (events_.fetch_or(event, std::memory_order_acq_rel) != 0) return;
-  home_->post([self = RefPtr<ConnectionGroup>(this)] { self->handleEvents(); });
+  if (inbox_->events.fetch_or(event, std::memory_order_acq_rel) == 0) home_->post(*notification_);
 }
 
-void ConnectionGroup::handleEvents() {
-  const std::uint8_t events = events_.exchange(0, std::memory_order_acq_rel);
-  if ((events & kCapacity) != 0 && hooks_.onCapacity) hooks_.onCapacity();
-  if ((events & kEmpty) != 0 && hooks_.onEmpty) hooks_.onEmpty();  // the server may go with it
+void ConnectionGroup::Inbox::handleEvents() {
+  const std::uint8_t came = events.exchange(0, std::memory_order_acq_rel);
+  if ((came & kCapacity) != 0 && hooks.onCapacity) hooks.onCapacity();
+  if ((came & kEmpty) != 0 && hooks.onEmpty) hooks.onEmpty();  // the server may go with it
 }
 
 }  // namespace gyre

@@ -25,8 +25,8 @@ class ConnectionGroup : public RefCounted {
     std::function<void()> onCapacity;  // once after each requestCapacity() that was granted
   };
 
-  ConnectionGroup(RefPtr<Mailbox> home, Hooks hooks)
-      : home_(std::move(home)), hooks_(std::move(hooks)) {}
+  // May throw std::bad_alloc; from then on nothing of it needs memory but setLoops().
+  ConnectionGroup(RefPtr<Mailbox> home, Hooks hooks);
 
   // Before the first connection: the loops they will live on.
   void setLoops(const std::vector<EventLoop*>& loops);
@@ -50,13 +50,13 @@ class ConnectionGroup : public RefCounted {
     place(loopIndex);
   }
   // A placed one has gone.
-  void remove(const EventLoop* loop, std::uint64_t id);
+  void remove(const EventLoop* loop, std::uint64_t id) noexcept;
   // A reserved one, not placed, has gone.
-  void release(std::uint64_t id);
+  void release(std::uint64_t id) noexcept;
 
   // Sockets on their way to loops of other threads: posted by the home loop, then taken there.
   void beginArriving(std::size_t count) noexcept;
-  void endArriving(std::size_t count);
+  void endArriving(std::size_t count) noexcept;
   // So many are on their way that accepting more would only collect descriptors.
   bool isCrowded() const noexcept {
     return arriving_.load(std::memory_order_relaxed) >= arrivingMax_;
@@ -70,7 +70,7 @@ class ConnectionGroup : public RefCounted {
   }
 
   // Home loop: from now on onEmpty is told when the last has gone; nothing is added any more.
-  void closeDoor();
+  void closeDoor() noexcept;
   // Home loop. Both limits: of connections (0: none), and of sockets on their way.
   bool hasCapacity(std::size_t connectionsMax) const noexcept {
     return !isFull(connectionsMax) && !isCrowded();
@@ -79,8 +79,8 @@ class ConnectionGroup : public RefCounted {
   // some. False: there is capacity at this moment, and onCapacity will not be called.
   bool requestCapacity(std::size_t connectionsMax) noexcept;
   // Home loop: the server is gone.
-  void forget() { hooks_ = {}; }
-  bool hasServer() const noexcept { return hooks_.onEmpty != nullptr; }
+  void forget() noexcept { inbox_->hooks = {}; }
+  bool hasServer() const noexcept { return inbox_->hooks.onEmpty != nullptr; }
 
   MemoryBudget& budget() noexcept { return budget_; }
   AddressLimit& addresses() noexcept { return addresses_; }
@@ -95,22 +95,29 @@ class ConnectionGroup : public RefCounted {
   enum class Wanted : std::uint8_t { Nothing, Connections, Arrivals };
   enum Event : std::uint8_t { kEmpty = 1, kCapacity = 2 };
 
+  // What the home loop is notified of. It may outlive the group, as a posted call.
+  struct Inbox {
+    std::atomic<std::uint8_t> events{0};  // those that the home loop has not handled
+    Hooks hooks;
+
+    void handleEvents();
+  };
+
   bool takeRequest(Wanted wanted) noexcept;
-  void notifyHome(Event event);
-  void handleEvents();
+  void notifyHome(Event event) noexcept;
 
   std::atomic<std::size_t> size_{0};
   std::atomic<std::size_t> arriving_{0};
   std::size_t arrivingMax_ = ~std::size_t{0};
   std::atomic<bool> isClosing_{false};
   std::atomic<Wanted> wanted_{Wanted::Nothing};
-  std::atomic<std::uint8_t> events_{0};  // those that the home loop has not handled
   std::unique_ptr<PerLoop[]> perLoop_;
   std::size_t loopCount_ = 0;
   MemoryBudget budget_;
   AddressLimit addresses_;
   const RefPtr<Mailbox> home_;
-  Hooks hooks_;
+  const std::shared_ptr<Inbox> inbox_;
+  const RefPtr<LoopCall> notification_;
 };
 
 }  // namespace gyre

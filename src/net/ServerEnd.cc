@@ -1,6 +1,8 @@
 // How a server ends: acceptors first, so that nothing is added; then connections; then the news.
+#include <exception>
 #include <utility>
 
+#include "base/LogFormat.h"
 #include "gyre/net/Acceptor.h"
 #include "gyre/net/TcpServer.h"
 #include "net/AcceptGate.h"
@@ -9,37 +11,81 @@
 
 namespace gyre {
 
-// What another thread asked for may come to its turn after the destructor, which is an end too.
+namespace {
+
+std::list<std::function<void()>> listOf(std::function<void()> done) {
+  std::list<std::function<void()>> list;
+  if (done) list.push_back(std::move(done));
+  return list;
+}
+
+void callEach(const std::list<std::function<void()>>& told, EventLoop& loop) noexcept {
+  for (const auto& done : told) {
+    try {
+      done();
+      continue;
+    } catch (const std::exception& error) {
+      logError("a callback of stop() or drain() threw: {}", error.what());
+    } catch (...) {
+      logError("a callback of stop() or drain() threw something that is no std::exception");
+    }
+    loop.proactor().mutableCounters().callbackFailures.add();
+  }
+}
+
+}  // namespace
+
+// --- Any thread. What another one asked for may come to its turn after the destructor, which is an
+// end too.
 
 void TcpServer::drain(TimeSpan limit, std::function<void()> done) {
-  loop_->runInLoop([this, limit, group = profile_->group, moved = std::move(done)]() mutable {
+  DoneList told = listOf(std::move(done));
+  if (loop_->isInLoopThread()) return drainInLoop(limit, std::move(told));
+  loop_->queueInLoop([this, limit, group = profile_->group, moved = std::move(told)]() mutable {
     if (group->hasServer()) return drainInLoop(limit, std::move(moved));
-    if (moved) moved();
+    callEach(moved, *EventLoop::current());
   });
 }
 
 void TcpServer::stop(std::function<void()> done) {
-  loop_->runInLoop([this, group = profile_->group, moved = std::move(done)]() mutable {
+  DoneList told = listOf(std::move(done));
+  if (loop_->isInLoopThread()) return stopInLoop(std::move(told));
+  if (told.empty()) {
+    loop_->mailbox()->post(*stopCall_);
+    return;
+  }
+  loop_->queueInLoop([this, group = profile_->group, moved = std::move(told)]() mutable {
     if (group->hasServer()) return stopInLoop(std::move(moved));
-    if (moved) moved();
+    callEach(moved, *EventLoop::current());
   });
 }
 
-void TcpServer::drainInLoop(TimeSpan limit, std::function<void()> done) {
-  if (phase_ != Phase::Running) {
-    // Nothing to drain, or it is ending already.
-    if (phase_ == Phase::New || phase_ == Phase::Stopped) return stopInLoop(std::move(done));
-    if (done) onStopped_.push_back(std::move(done));
-    return;
+// --- Base loop
+
+void TcpServer::prepareEnd() {
+  // A reference to the group: while a call waits, no other group can have its address.
+  const RefPtr<ConnectionGroup>& group = profile_->group;
+  const auto tell = [](LoopResident& resident) { static_cast<TcpConnection&>(resident).drain(); };
+  for (EventLoop* loop : pool_.getAllLoops()) {
+    calls_.push_back(
+        {loop, makeRef<LoopCall>([loop, group, tell] { loop->visitResidents(group.get(), tell); }),
+         makeRef<LoopCall>([loop, group] { loop->closeResidents(group.get()); })});
   }
-  if (done) onStopped_.push_back(std::move(done));
+  drainTimer_.emplace(loop_, [this] { stopInLoop({}); });
+}
+
+void TcpServer::drainInLoop(TimeSpan limit, DoneList done) noexcept {
+  // Otherwise there is nothing to drain, or it is ending already.
+  if (phase_ == Phase::New || phase_ == Phase::Stopped) return stopInLoop(std::move(done));
+  onStopped_.splice(onStopped_.end(), done);
+  if (phase_ != Phase::Running) return;
   phase_ = Phase::Draining;
-  drainTimer_ = loop_->runAfter(limit.limit(), [this] { stopInLoop({}); });
+  drainTimer_->set(limit.limit());
   closeAcceptors();
 }
 
-void TcpServer::stopInLoop(std::function<void()> done) {
-  if (done) onStopped_.push_back(std::move(done));
+void TcpServer::stopInLoop(DoneList done) noexcept {
+  onStopped_.splice(onStopped_.end(), done);
   const Phase before = phase_;
   if (before == Phase::Stopped) return finishStop();
   if (before == Phase::Stopping) return;
@@ -49,25 +95,24 @@ void TcpServer::stopInLoop(std::function<void()> done) {
   closeAcceptors();
 }
 
-void TcpServer::closeAcceptors() {
+void TcpServer::closeAcceptors() noexcept {
   if (acceptorsOpen_ == 0) return acceptorsClosed();
   for (const AcceptorPlace& place : acceptors_) {
-    const std::shared_ptr<Acceptor>& acceptor = place.acceptor;
     if (place.loop == loop_) {
-      acceptor->beginClose();
+      place.acceptor->beginClose();
     } else {
       // A loop that has ended has closed it.
-      place.loop->queueInLoop([acceptor] { acceptor->beginClose(); });
+      place.loop->mailbox()->post(*place.close);
     }
   }
 }
 
-void TcpServer::acceptorClosed() {
+void TcpServer::acceptorClosed() noexcept {
   if (--acceptorsOpen_ == 0) acceptorsClosed();
 }
 
 // Not earlier: until an acceptor has closed, it may bring another one.
-void TcpServer::acceptorsClosed() {
+void TcpServer::acceptorsClosed() noexcept {
   // All listeners may have failed while it runs: then those that wait have their turn.
   if (phase_ != Phase::Running) gate_->close();
   for (Listener& listener : listeners_) listener.path.reset();
@@ -75,29 +120,23 @@ void TcpServer::acceptorsClosed() {
   if (phase_ == Phase::Stopping) closeConnections();
 }
 
-void TcpServer::tellDraining() {
-  const void* group = profile_->group.get();
-  const auto tell = [](LoopResident& resident) { static_cast<TcpConnection&>(resident).drain(); };
-  for (EventLoop* loop : pool_.getAllLoops()) {
-    loop->queueInLoop([loop, group, tell] { loop->visitResidents(group, tell); });
-  }
+void TcpServer::tellDraining() noexcept {
+  for (const LoopCalls& calls : calls_) calls.loop->mailbox()->post(*calls.drain);
   profile_->group->closeDoor();
 }
 
-void TcpServer::closeConnections() {
-  const void* group = profile_->group.get();
-  for (EventLoop* loop : pool_.getAllLoops()) {
-    loop->queueInLoop([loop, group] { loop->closeResidents(group); });
-  }
+void TcpServer::closeConnections() noexcept {
+  for (const LoopCalls& calls : calls_) calls.loop->mailbox()->post(*calls.close);
   profile_->group->closeDoor();
 }
 
-void TcpServer::finishStop() {
+void TcpServer::finishStop() noexcept {
   phase_ = Phase::Stopped;
-  loop_->cancel(drainTimer_);
-  std::vector<std::function<void()>> told;
-  told.swap(onStopped_);
-  for (const auto& done : told) done();
+  if (drainTimer_) drainTimer_->end();
+  // The destructor may be waiting for this, and for nothing more.
+  loop_->wakeup();
+  const DoneList told = std::exchange(onStopped_, {});
+  callEach(told, *loop_);
 }
 
 }  // namespace gyre

@@ -18,7 +18,7 @@
 namespace gyre {
 
 TcpServer::TcpServer(EventLoop* loop, const InetAddress& listenAddress, std::string name)
-    : loop_(loop), pool_(loop, name) {
+    : loop_(loop), pool_(loop, name), stopCall_(makeRef<LoopCall>([this] { stopInLoop({}); })) {
   ConnectionGroup::Hooks hooks;
   hooks.onEmpty = [this] { finishStop(); };
   hooks.onCapacity = [this] { gate_->handleCapacity(); };
@@ -35,10 +35,10 @@ TcpServer::~TcpServer() {
   GYRE_CHECK(!loop_->isDispatching(),
              "a TcpServer was destroyed inside an I/O callback: use stop() there");
   if (phase_ != Phase::New && phase_ != Phase::Stopped) {
-    // Told early in an iteration, which then must not wait for anything more.
-    stopInLoop([this] { loop_->wakeup(); });
+    stopInLoop({});
     while (phase_ != Phase::Stopped) loop_->runOnce(loop_->now() + std::chrono::milliseconds(100));
   }
+  stopCall_->disarm();
   profile_->group->forget();
 }
 
@@ -105,33 +105,42 @@ void TcpServer::start() {
   pool_.start(threadInit_);
   arrivals_.resize(pool_.getAllLoops().size());
   profile_->group->setLoops(pool_.getAllLoops());
+  prepareEnd();
   phase_ = Phase::Running;
   // When one throws, those that listen already end with the destructor.
   for (Listener& listener : listeners_) open(listener);
 }
 
 void TcpServer::open(Listener& listener) {
-  Proactor& proactor = loop_->proactor();
   const bool isPerLoop = acceptMode_ == AcceptMode::EveryLoop;
-  if (listener.inherited) {
-    listener.sockets.push_back(proactor.adopt(listener.inherited.release()));
-  } else {
-    listener.options.reusePort |= isPerLoop;
-    listener.sockets.push_back(proactor.listen(listener.address, listener.options));
-    listener.path = std::make_unique<UnixPath>(listener.address);
-  }
-  const SocketHandle first = listener.sockets.front();
-  const InetAddress bound = proactor.localAddress(first);
+  const std::vector<EventLoop*>& loops = pool_.getAllLoops();
+  listener.sockets.reserve(loops.size());
+  listener.options.reusePort |= isPerLoop && !listener.inherited;
+  const SocketHandle first = openFirst(listener);
+  const InetAddress bound = loop_->proactor().localAddress(first);
   // The wish is nearer the truth than nothing when the system cannot say.
   if (bound.family() != AF_UNSPEC) listener.address = bound;
   const InetAddress* local = localOfAll(listener);
-  const std::vector<EventLoop*>& loops = pool_.getAllLoops();
   startAcceptor(isPerLoop ? loops.front() : loop_, first, local);
   if (!isPerLoop || listener.address.isUnix()) return;
   for (std::size_t i = 1; i < loops.size(); ++i) {
-    listener.sockets.push_back(proactor.listen(listener.address, listener.options));
+    listener.sockets.push_back(loop_->proactor().listen(listener.address, listener.options));
     startAcceptor(loops[i], listener.sockets.back(), local);
   }
+}
+
+// REQUIRES: room for it among the sockets.
+SocketHandle TcpServer::openFirst(Listener& listener) {
+  Proactor& proactor = loop_->proactor();
+  if (listener.inherited) {
+    listener.sockets.push_back(proactor.adopt(listener.inherited.release()));
+  } else {
+    auto path = std::make_unique<UnixPath>(listener.address);
+    listener.sockets.push_back(proactor.listen(listener.address, listener.options));
+    path->take();
+    listener.path = std::move(path);
+  }
+  return listener.sockets.front();
 }
 
 // The local address of every connection that comes in there, or null where it has to be asked for:
@@ -145,23 +154,44 @@ const InetAddress* TcpServer::localOfAll(const Listener& listener) noexcept {
   return isOurs && isOne ? &address : nullptr;
 }
 
+// Takes over the listener, also when it throws.
 void TcpServer::startAcceptor(EventLoop* loop, SocketHandle listener, const InetAddress* local) {
+  try {
+    acceptors_.reserve(acceptors_.size() + 1);
+    const auto acceptor = makeAcceptor(loop, local);
+    auto close = makeRef<LoopCall>([acceptor] { acceptor->beginClose(); });
+    if (loop == loop_) {
+      Acceptor::start(acceptor, listener);
+    } else {
+      const bool isTaken =
+          loop->queueInLoop([acceptor, listener] { Acceptor::startOrClose(acceptor, listener); });
+      GYRE_CHECK(isTaken, "a loop of setLoops has ended before the server");
+    }
+    acceptors_.push_back({loop, acceptor, std::move(close)});
+    ++acceptorsOpen_;
+  } catch (...) {
+    loop_->proactor().close(listener);
+    throw;
+  }
+}
+
+std::shared_ptr<Acceptor> TcpServer::makeAcceptor(EventLoop* loop, const InetAddress* local) {
   Acceptor::Callbacks callbacks;
+  callbacks.onClosed = [this] { acceptorClosed(); };
   if (acceptMode_ == AcceptMode::BaseLoop) {
     callbacks.onSocket = [this, local](SocketHandle socket) { acceptHere(socket, local); };
     callbacks.onBatch = [this] { gate_->endTurn(); };
-    callbacks.onClosed = [this] { acceptorClosed(); };
   } else {
     callbacks.onSocket = [this, loop, local](SocketHandle socket) {
       acceptOn(*loop, socket, local);
     };
     callbacks.onBatch = [] {};
-    callbacks.onClosed = [this] { loop_->queueInLoop([this] { acceptorClosed(); }); };
   }
-  auto acceptor = std::make_shared<Acceptor>(loop, std::move(callbacks));
-  acceptors_.push_back({loop, acceptor});
-  ++acceptorsOpen_;
-  loop->runInLoop([acceptor, listener] { Acceptor::start(acceptor, listener); });
+  if (loop != loop_) {
+    auto call = makeRef<LoopCall>([this] { acceptorClosed(); });
+    callbacks.onClosed = [home = loop_->mailbox(), call = std::move(call)] { home->post(*call); };
+  }
+  return std::make_shared<Acceptor>(loop, std::move(callbacks));
 }
 
 // --- After start

@@ -7,28 +7,21 @@
 
 namespace gyre {
 
-UnixPath::UnixPath(const InetAddress& address) {
-  const std::string path = address.path();
+UnixPath::UnixPath(const InetAddress& address) : path_(address.path()) {
+  if (path_.starts_with('@')) path_.clear();
+}
+
+void UnixPath::take() noexcept {
   struct stat status {};
-  if (path.empty() || path.starts_with('@') || ::stat(path.c_str(), &status) != 0) return;
-  path_ = path;
+  if (path_.empty() || ::stat(path_.c_str(), &status) != 0) return;
+  isTaken_ = true;
   device_ = status.st_dev;
   inode_ = status.st_ino;
 }
 
-UnixPath::UnixPath(UnixPath&& other) noexcept
-    : path_(std::exchange(other.path_, {})), device_(other.device_), inode_(other.inode_) {}
-
-UnixPath& UnixPath::operator=(UnixPath&& other) noexcept {
-  std::swap(path_, other.path_);
-  std::swap(device_, other.device_);
-  std::swap(inode_, other.inode_);
-  return *this;
-}
-
 UnixPath::~UnixPath() {
   struct stat status {};
-  if (path_.empty() || ::stat(path_.c_str(), &status) != 0) return;
+  if (!isTaken_ || path_.empty() || ::stat(path_.c_str(), &status) != 0) return;
   if (status.st_dev == device_ && status.st_ino == inode_) ::unlink(path_.c_str());
 }
 

@@ -1,7 +1,8 @@
 // UnixPath: the file of a unix listener, removed when the listener ends.
 //
 // Thread  One at a time.
-// Owns    The file, unless keep() was called or another listener has taken its place meanwhile.
+// Owns    The file from take() on, unless keep() was called or another listener has taken its place
+// meanwhile.
 #pragma once
 
 #include <sys/types.h>
@@ -14,19 +15,21 @@ namespace gyre {
 
 class UnixPath {
  public:
-  UnixPath() = default;
-  // Of a listener that was just bound. Nothing for an abstract or unnamed address, or another
+  // Of a listener that is to be bound there. Nothing for an abstract or unnamed address, or another
   // family.
   explicit UnixPath(const InetAddress& address);
-  UnixPath(UnixPath&& other) noexcept;
-  UnixPath& operator=(UnixPath&& other) noexcept;
+  UnixPath(const UnixPath&) = delete;
+  UnixPath& operator=(const UnixPath&) = delete;
   ~UnixPath();
 
+  // The listener was bound: from now on the file is owned.
+  void take() noexcept;
   // Another process goes on listening there.
   void keep() noexcept { path_.clear(); }
 
  private:
   std::string path_;  // empty: nothing to remove
+  bool isTaken_ = false;
   dev_t device_ = 0;
   ino_t inode_ = 0;
 };

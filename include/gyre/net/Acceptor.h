@@ -7,9 +7,11 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 
 #include "gyre/base/Export.h"
 #include "gyre/loop/EventLoop.h"
+#include "gyre/loop/ReservedTimer.h"
 
 namespace gyre {
 
@@ -20,16 +22,21 @@ class GYRE_API Acceptor final : public LoopResident {
     std::function<void()> onBatch;               // once per iteration that brought sockets
     std::function<void()> onClosed;              // the last
   };
+  // None of them throws: nobody could take it.
 
   Acceptor(EventLoop* loop, Callbacks callbacks);
   ~Acceptor() override;
 
   // Arms the accept on a listener, which it takes over. The loop keeps this alive until it is
-  // closed. REQUIRES: called once.
+  // closed. May throw std::bad_alloc: then the listener is still the caller's. REQUIRES: called
+  // once.
   static void start(const std::shared_ptr<Acceptor>& acceptor, SocketHandle listener);
+  // The same where nobody can be told: without memory the listener is closed, as if it had ended.
+  static void startOrClose(const std::shared_ptr<Acceptor>& acceptor,
+                           SocketHandle listener) noexcept;
   // Clients wait in the backlog until resume(). What had been accepted by then is still handed on.
-  void pause();
-  void resume();
+  void pause() noexcept;
+  void resume() noexcept;
 
   void beginClose() noexcept override;
   void settle() noexcept override;
@@ -37,12 +44,13 @@ class GYRE_API Acceptor final : public LoopResident {
 
  private:
   static void handleAccept(IoContext& context, const IoResult& result) noexcept;
-  void handleEnd(int error);
-  void finish();
+  void handleEnd(int error) noexcept;
+  void finish() noexcept;
 
   EventLoop* const loop_;
   const Callbacks callbacks_;
   IoContext accept_;
+  std::optional<ReservedTimer> retry_;
   SocketHandle listener_;
   bool hasBatch_ = false;
   bool isPaused_ = false;

@@ -13,7 +13,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <list>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,6 +23,7 @@
 #include "gyre/base/UniqueFd.h"
 #include "gyre/loop/EventLoop.h"
 #include "gyre/loop/EventLoopThreadPool.h"
+#include "gyre/loop/ReservedTimer.h"
 #include "gyre/net/Callbacks.h"
 #include "gyre/net/ConnectionProfile.h"
 #include "gyre/net/ServerLimits.h"
@@ -82,8 +85,9 @@ class GYRE_API TcpServer {
   void setCloseCallback(CloseCallback callback);
   void setDrainCallback(DrainCallback callback);
 
-  // Starts the threads, then listens. Throws std::system_error naming cause and cure; what
-  // was started by then ends with the destructor. REQUIRES: called once, on the base loop's thread.
+  // Starts the threads, then listens. Throws std::system_error naming cause and cure, or
+  // std::bad_alloc; what was started by then ends with the destructor. REQUIRES: called once, on
+  // the base loop's thread.
   void start();
 
   // --- After start
@@ -102,11 +106,13 @@ class GYRE_API TcpServer {
 
   // Stops listening, closes every connection (not waiting for what is unsent), then calls `done` on
   // the base loop. Again: only adds another `done`, which comes also when the server is destroyed
-  // meanwhile.
+  // meanwhile. Without a `done` this cannot fail; with one it may throw std::bad_alloc: then
+  // nothing has begun.
   void stop(std::function<void()> done = {});
   // Stops listening, tells every connection (DrainCallback), waits until they have closed, at most
   // this long (zero: no limit), then stops; `done` as for stop(). A connection that nobody ends,
-  // neither the callback nor the peer, stays until then.
+  // neither the callback nor the peer, stays until then. On another thread, or with a `done`, it may
+  // throw std::bad_alloc: then nothing has begun.
   void drain(TimeSpan limit, std::function<void()> done = {});
   // Accepted and not yet closed.
   std::size_t connectionCount() const noexcept;
@@ -126,13 +132,24 @@ class GYRE_API TcpServer {
   struct AcceptorPlace {
     EventLoop* loop;
     std::shared_ptr<Acceptor> acceptor;
+    RefPtr<LoopCall> close;
   };
+  // What one loop of the pool will be asked to do with this server's connections. Made at the
+  // start, so that an end needs no memory.
+  struct LoopCalls {
+    EventLoop* loop;
+    RefPtr<LoopCall> drain;
+    RefPtr<LoopCall> close;
+  };
+  using DoneList = std::list<std::function<void()>>;
   using Arrivals = std::vector<Arrival>;
   enum class Phase : std::uint8_t { New, Running, Draining, Stopping, Stopped };
 
   void open(Listener& listener);
   static const InetAddress* localOfAll(const Listener& listener) noexcept;
+  SocketHandle openFirst(Listener& listener);
   void startAcceptor(EventLoop* loop, SocketHandle listener, const InetAddress* local);
+  std::shared_ptr<Acceptor> makeAcceptor(EventLoop* loop, const InetAddress* local);
   void acceptHere(SocketHandle socket, const InetAddress* local);
   void acceptOn(EventLoop& loop, SocketHandle socket, const InetAddress* local);
   void makeGate();
@@ -142,14 +159,15 @@ class GYRE_API TcpServer {
   void handOverTo(EventLoop& loop, const Arrivals& arrivals);
   static void establish(EventLoop& loop, const RefPtr<ConnectionProfile>& profile,
                         const Arrivals& arrivals);
-  void drainInLoop(TimeSpan limit, std::function<void()> done);
-  void stopInLoop(std::function<void()> done);
-  void closeAcceptors();
-  void acceptorClosed();
-  void acceptorsClosed();
-  void tellDraining();
-  void closeConnections();
-  void finishStop();
+  void prepareEnd();
+  void drainInLoop(TimeSpan limit, DoneList done) noexcept;
+  void stopInLoop(DoneList done) noexcept;
+  void closeAcceptors() noexcept;
+  void acceptorClosed() noexcept;
+  void acceptorsClosed() noexcept;
+  void tellDraining() noexcept;
+  void closeConnections() noexcept;
+  void finishStop() noexcept;
 
   EventLoop* const loop_;
   EventLoopThreadPool pool_;
@@ -161,11 +179,13 @@ class GYRE_API TcpServer {
   PlacementCallback choosePlace_;
   std::vector<Arrivals> arrivals_;  // of this iteration, by index of the loop
   std::unique_ptr<AcceptGate> gate_;
-  std::vector<std::function<void()>> onStopped_;
+  DoneList onStopped_;
+  RefPtr<LoopCall> stopCall_;
+  std::vector<LoopCalls> calls_;  // by index of the loop
   std::atomic<std::uint64_t> lastId_{0};
   std::size_t nextLoop_ = 0;
   std::size_t acceptorsOpen_ = 0;
-  TimerId drainTimer_;
+  std::optional<ReservedTimer> drainTimer_;
   AcceptMode acceptMode_ = AcceptMode::BaseLoop;
   Placement placement_ = Placement::RoundRobin;
   Phase phase_ = Phase::New;
