@@ -25,12 +25,11 @@ void ClientCore::prepare(ConnectTarget target, std::string name) {
   hooks.onEmpty = [weak] {
     if (const auto self = weak.lock()) self->handleGone();
   };
-  auto group = makeRef<ConnectionGroup>(loop_->mailbox(), std::move(hooks));
+  const auto group = makeRef<ConnectionGroup>(loop_->mailbox(), std::move(hooks));
   group->setLoops({loop_});
   group->closeDoor();
   profile_ = makeRef<ConnectionProfile>(group);
   profile_->name = std::move(name);
-  silent_ = makeRef<ConnectionProfile>(std::move(group));
   Connector::Callbacks callbacks;
   callbacks.onConnected = [loop = loop_, weak](SocketHandle socket) {
     if (const auto self = weak.lock()) return self->establish(socket);
@@ -75,19 +74,20 @@ void ClientCore::disconnect() {
   connection_->shutdown();
 }
 
-void ClientCore::stop() {
+void ClientCore::stop() noexcept {
   isWanted_ = false;
   isAwaited_ = false;
   connector_->stop();
 }
 
-void ClientCore::end() {
-  stop();
+// A callback of the connection may be what ends us: it keeps its profile until it has closed.
+void ClientCore::end() noexcept {
+  isWanted_ = false;
+  isAwaited_ = false;
+  connector_->stop();
   isEnded_ = true;
   if (connection_ == nullptr) return;
-  // A callback of the old profile may be what ends us: the connection keeps it until that returns.
-  connection_->setProfile(silent_);
-  connection_->forceClose();
+  connection_->abandon();
   setConnection(nullptr);
 }
 
@@ -112,18 +112,16 @@ RefPtr<ConnectionProfile> ClientCore::makeProfile() const {
   return profile;
 }
 
-void ClientCore::setConnection(TcpConnectionPtr connection) {
+void ClientCore::setConnection(TcpConnectionPtr connection) noexcept {
   isDisconnecting_ = false;
   const std::lock_guard lock(mutex_);
   connection_.swap(connection);  // the old one is let go of after the lock is
 }
 
-void ClientCore::establish(SocketHandle socket) {
+void ClientCore::establish(SocketHandle socket) noexcept {
   TcpConnectionPtr connection;
   try {
-    connection =
-        std::make_shared<TcpConnection>(TcpConnection::Init{loop_, socket, lastId_ + 1, profile_});
-    loop_->addResident(connection);
+    connection = TcpConnection::make({loop_, socket, lastId_ + 1, profile_});
   } catch (const std::bad_alloc&) {
     logError("client {}: a new connection was closed: out of memory", profile_->name);
     loop_->proactor().close(socket);
@@ -137,8 +135,12 @@ void ClientCore::establish(SocketHandle socket) {
 }
 
 void ClientCore::tellFailed(const ConnectFailure& failure) noexcept {
-  logInfo("client {}: cannot connect to {} ({}): {}", profile_->name, failure.address.toString(),
-          failure.reason, failure.error.message());
+  try {
+    logInfo("client {}: cannot connect to {} ({}): {}", profile_->name, failure.address.toString(),
+            failure.reason, failure.error.message());
+  } catch (const std::bad_alloc&) {
+    logInfo("client {}: cannot connect: {}", profile_->name, failure.reason);
+  }
   if (!onFailed_ || isEnded_) return;
   try {
     onFailed_(failure);
@@ -151,7 +153,7 @@ void ClientCore::tellFailed(const ConnectFailure& failure) noexcept {
   }
 }
 
-void ClientCore::handleGone() {
+void ClientCore::handleGone() noexcept {
   if (isEnded_ || !forgetClosed()) return;
   if (std::exchange(isAwaited_, false)) return connector_->start();
   if (!isWanted_ || !isRetrying_) return;

@@ -25,10 +25,10 @@ class ClientCore final : public std::enable_shared_from_this<ClientCore> {
 
   void connect();
   void disconnect();
-  void stop();
+  void stop() noexcept;
   void enableRetry() { isRetrying_ = true; }
   // Loop thread: the connection is closed, and nothing of the user's is called any more.
-  void end();
+  void end() noexcept;
 
   EventLoop* loop() const noexcept { return loop_; }
   ClientState state() const;
@@ -43,15 +43,14 @@ class ClientCore final : public std::enable_shared_from_this<ClientCore> {
 
  private:
   void prepare(ConnectTarget target, std::string name);
-  void establish(SocketHandle socket);
+  void establish(SocketHandle socket) noexcept;
   void tellFailed(const ConnectFailure& failure) noexcept;
-  void handleGone();
+  void handleGone() noexcept;
   bool forgetClosed();
-  void setConnection(TcpConnectionPtr connection);
+  void setConnection(TcpConnectionPtr connection) noexcept;
 
   EventLoop* const loop_;
   RefPtr<ConnectionProfile> profile_;
-  RefPtr<ConnectionProfile> silent_;  // of a connection whose client has gone
   std::shared_ptr<Connector> connector_;
   ConnectFailedCallback onFailed_;
   mutable std::mutex mutex_;

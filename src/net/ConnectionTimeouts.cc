@@ -1,6 +1,9 @@
 // The timeouts of a connection: when the next one is due, and what it does.
 #include <algorithm>
 #include <cerrno>
+#include <new>
+#include <optional>
+#include <utility>
 
 #include "gyre/net/TcpConnection.h"
 #include "net/OutputQueue.h"
@@ -12,8 +15,14 @@ const ConnectionTimeouts& TcpConnection::timeouts() const noexcept {
 
 void TcpConnection::setTimeouts(const ConnectionTimeouts& timeouts) {
   if (state() >= State::Joining) return;
-  extras().timeouts = timeouts;
-  scheduleTimeouts();
+  std::optional<ConnectionTimeouts>& own = extras().timeouts;
+  const auto before = std::exchange(own, timeouts);
+  try {
+    scheduleTimeouts();
+  } catch (const std::bad_alloc&) {
+    own = before;
+    throw;
+  }
 }
 
 // A stall that has not begun is looked for one stall time ahead: so it is seen when it is due, and

@@ -163,10 +163,8 @@ void TcpServer::establish(EventLoop& loop, const RefPtr<ConnectionProfile>& prof
                           const Arrivals& arrivals) {
   for (const Arrival& arrival : arrivals) {
     try {
-      auto connection = std::make_shared<TcpConnection>(
-          TcpConnection::Init{&loop, arrival.socket, arrival.id, profile, arrival.local});
-      loop.addResident(connection);
-      connection->connectEstablished();
+      TcpConnection::make({&loop, arrival.socket, arrival.id, profile, arrival.local})
+          ->connectEstablished();
     } catch (const std::bad_alloc&) {
       logError("a new connection was closed: out of memory");
       loop.proactor().close(arrival.socket);

@@ -34,12 +34,23 @@ TcpConnection::~TcpConnection() {
              "a TcpConnection was destroyed before it was closed");
 }
 
-void TcpConnection::connectEstablished() {
+std::shared_ptr<TcpConnection> TcpConnection::make(const Init& init) {
+  auto connection = std::make_shared<TcpConnection>(init);
+  connection->scheduleTimeouts();
+  try {
+    init.loop->addResident(connection);
+  } catch (...) {
+    connection->unscheduleTimeouts();
+    throw;
+  }
+  return connection;
+}
+
+void TcpConnection::connectEstablished() noexcept {
   loop()->proactor().mutableCounters().connections.add();
   set(kEstablished);
   if (profile_->options.readOnEstablish) set(kReading);
   notify<Notice::Up>([this] {
-    scheduleTimeouts();
     if (profile_->onConnection) profile_->onConnection(shared_from_this());
   });
   loop()->markDirty(*this);  // settle() starts the first read, or what the callback asked for
@@ -117,6 +128,13 @@ void TcpConnection::drain() {
   notify<Notice::Drain>([this] { profile_->onDrain(shared_from_this()); });
 }
 
+void TcpConnection::abandon() noexcept {
+  const bool isOpenStill = state() != State::Closed;
+  if (has(kEstablished) && isOpenStill) loop()->proactor().mutableCounters().disconnections.add();
+  clear(kEstablished);
+  requestAbort(CloseReason::Aborted, 0);
+}
+
 void TcpConnection::beginClose() noexcept { requestAbort(CloseReason::Aborted, 0); }
 
 // --- Loop thread
@@ -139,8 +157,10 @@ void TcpConnection::setProfile(RefPtr<ConnectionProfile> profile) {
   if (!profile_) return;  // it has finished closing
   GYRE_CHECK(profile && profile->group.get() == profile_->group.get(),
              "a connection takes profiles of its own server only");
-  // A callback of the old one may be what calls us.
-  extras().retired.push_back(std::exchange(profile_, std::move(profile)));
+  // A callback of the old one may be what calls us. Room for it first: the exchange cannot fail.
+  std::vector<RefPtr<ConnectionProfile>>& retired = extras().retired;
+  retired.reserve(retired.size() + 1);
+  retired.push_back(std::exchange(profile_, std::move(profile)));
   guarded([this] { scheduleTimeouts(); });
   extras().frames = {};
   set(kInputUntold);  // what the old one left, if anything
@@ -281,7 +301,8 @@ void TcpConnection::finishClose() {
       if (profile_->onConnection) profile_->onConnection(shared_from_this());
     });
     notify<Notice::Closed>([this] {
-      if (profile_->onClose) profile_->onClose(shared_from_this());
+      // The callback before may have been the one that ended its client.
+      if (profile_->onClose && has(kEstablished)) profile_->onClose(shared_from_this());
     });
   }
   extras_.reset();

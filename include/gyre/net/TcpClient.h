@@ -47,7 +47,8 @@ class GYRE_API TcpClient {
   void setCloseCallback(CloseCallback callback);
   void setConnectFailedCallback(ConnectFailedCallback callback);
 
-  // --- Any thread
+  // --- Any thread. On another thread than the loop's each may throw std::bad_alloc: then nothing
+  // was asked for.
 
   // Connects; after a failure again, with growing delays, until it succeeds or stop(). Nothing
   // while that goes on; while waiting to retry, at once; while disconnecting, as soon as that is

@@ -52,10 +52,14 @@ class GYRE_API TcpConnection final : public LoopResident,
     RefPtr<ConnectionProfile> profile;
     const InetAddress* local = nullptr;  // its own address, where that is known
   };
+  // With its place on the loop and its timeouts, so that nothing more is needed for the user to
+  // know of it. May throw std::bad_alloc: then the socket is the caller's.
+  static std::shared_ptr<TcpConnection> make(const Init& init);
   explicit TcpConnection(const Init& init);
   ~TcpConnection() override;
 
-  // --- Any thread
+  // --- Any thread. What is called on another thread than the loop's may throw std::bad_alloc: then
+  // nothing was sent or asked for.
 
   // Bytes are sent in the order of the calls of one thread; ignored once shutdown was asked for.
   // Where they are lost for another reason (memory is out, the socket fails, the connection is
@@ -153,7 +157,9 @@ class GYRE_API TcpConnection final : public LoopResident,
   // --- Internal
 
   // Once, on the loop: tells the user, starts the first read.
-  void connectEstablished();
+  void connectEstablished() noexcept;
+  // Closes it, and no callback of the user's runs any more.
+  void abandon() noexcept;
   // Once, when its server drains.
   void drain();
   void beginClose() noexcept override;

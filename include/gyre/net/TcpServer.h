@@ -111,8 +111,8 @@ class GYRE_API TcpServer {
   void stop(std::function<void()> done = {});
   // Stops listening, tells every connection (DrainCallback), waits until they have closed, at most
   // this long (zero: no limit), then stops; `done` as for stop(). A connection that nobody ends,
-  // neither the callback nor the peer, stays until then. On another thread, or with a `done`, it may
-  // throw std::bad_alloc: then nothing has begun.
+  // neither the callback nor the peer, stays until then. On another thread, or with a `done`, it
+  // may throw std::bad_alloc: then nothing has begun.
   void drain(TimeSpan limit, std::function<void()> done = {});
   // Accepted and not yet closed.
   std::size_t connectionCount() const noexcept;
