@@ -23,7 +23,7 @@ void Sleep::onStop() noexcept {
 
 namespace internal {
 
-TimeLimit::TimeLimit(EventLoop& loop, Duration limit, StopScope& scope) : loop_(loop) {
+TimeLimit::TimeLimit(EventLoop& loop, TimeSpan limit, StopScope& scope) : loop_(loop) {
   timer_ = loop.runAfter(limit, [this, &scope] {
     timer_ = {};
     isOver_ = true;

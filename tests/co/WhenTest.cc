@@ -128,6 +128,14 @@ TEST_F(WhenTest, WithTimeout_aValueInTime_isTheValue) {
   EXPECT_EQ(*result, 5);
 }
 
+// Milliseconds that the clock's unit cannot hold.
+TEST_F(WhenTest, WithTimeout_beyondTheClock_isNeverOver) {
+  Result<int> result = run(withTimeout(milliseconds::max(), after(milliseconds(1), 5)));
+
+  ASSERT_TRUE(result);
+  EXPECT_EQ(*result, 5);
+}
+
 TEST_F(WhenTest, WithTimeout_theTimeIsOver_cancelsTheTaskAndThrows) {
   int cancelled = 0;
 

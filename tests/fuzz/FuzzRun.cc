@@ -139,9 +139,9 @@ void FuzzRun::expectIdle() {
 void FuzzRun::probe() {
   const Clock::time_point until = Clock::now() + kPatience;
   const bool mayFail = scenario_.mayRefuse() || scenario_.hasFatalFaults() || everEnded_ ||
-                       scenario_.options.timeouts.idle.count() != 0 ||
-                       scenario_.options.timeouts.firstByte.count() != 0 ||
-                       scenario_.options.timeouts.writeStall.count() != 0;
+                       scenario_.options.timeouts.idle != TimeSpan() ||
+                       scenario_.options.timeouts.firstByte != TimeSpan() ||
+                       scenario_.options.timeouts.writeStall != TimeSpan();
   while (!verdict_.hasFailed() && !context_.isEnding) {
     if (probeOnce()) return;
     if (mayFail && Clock::now() < until) continue;

@@ -47,10 +47,10 @@ std::string Scenario::describe() const {
           number("output-limit", options.outputLimit % (64 << 20));
   text += number("output-policy", static_cast<int>(options.outputPolicy));
   text += number("input-limit", options.inputLimit % (64 << 20));
-  text += number("idle", options.timeouts.idle.count());
-  text += number("first-byte", options.timeouts.firstByte.count());
-  text += number("write-stall", options.timeouts.writeStall.count());
-  text += number("close", options.timeouts.close.count());
+  text += number("idle", options.timeouts.idle.milliseconds().count());
+  text += number("first-byte", options.timeouts.firstByte.milliseconds().count());
+  text += number("write-stall", options.timeouts.writeStall.milliseconds().count());
+  text += number("close", options.timeouts.close.milliseconds().count());
   text += flag("filter", isFiltered) + flag("half-close-callback", decidesHalfClose);
   text += flag("write-callbacks", watchesWrites);
   text += number("buffers", proactor.receiveBuffers) +

@@ -40,7 +40,9 @@ class SpansTest(RuleTest):
         self.write("include/gyre/net/A.h",
                    "struct A {\n  std::chrono::milliseconds timeout{5};\n};\n"
                    "void f(std::chrono::seconds limit);\n")
-        self.assertBites("spans", "include/gyre/net/A.h:2", "include/gyre/net/A.h:4")
+        self.write("include/gyre/co/A.h", "Sleep sleep(Duration delay);\n")
+        self.assertBites("spans", "include/gyre/net/A.h:2", "include/gyre/net/A.h:4",
+                         "include/gyre/co/A.h:1")
 
     def test_results_constants_and_the_clock_s_unit_do_not(self):
         self.write("include/gyre/net/A.h",

@@ -15,6 +15,8 @@ FORBIDDEN_WORDS = re.compile(r"\b(FIXME|XXX)\b|\b(TODO\(now\))")
 WALL_CLOCKS = re.compile(r"\b(system_clock|CLOCK_REALTIME|gettimeofday)\b")
 SPANS = re.compile(r"(?<!<)\bstd::chrono::(hours|minutes|seconds|milliseconds|microseconds)"
                    r"\s+\w+\s*[{;,)=]")
+PARAMETERS = re.compile(r"\bDuration \w+[,)]")
+OF_USERS = ("include/gyre/co", "include/gyre/net")
 SPEAKS_OF_THE_WORDS = ("tests/structure/",)
 
 
@@ -87,7 +89,10 @@ def check_spans(tree):
         if not file.is_header or not file.is_in("include", "src"):
             continue
         for number, line in enumerate(file.lines, 1):
-            match = SPANS.search(line.split("//")[0])
+            code = line.split("//")[0]
+            match = SPANS.search(code)
+            if not match and file.name.startswith(OF_USERS):
+                match = PARAMETERS.search(code)
             if match and "constexpr" not in line:
                 yield (f"{file.name}:{number}: '{match.group()}' overflows when it is converted: "
                        "take a TimeSpan")

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "gyre/base/Export.h"
+#include "gyre/base/Time.h"
 #include "gyre/co/Errors.h"
 #include "gyre/co/Result.h"
 #include "gyre/co/Scope.h"
@@ -16,7 +17,7 @@ namespace gyre::co {
 
 class GYRE_API Sleep final : public Wait {
  public:
-  explicit Sleep(Duration delay) noexcept : delay_(delay) {}
+  explicit Sleep(TimeSpan delay) noexcept : delay_(delay) {}
   ~Sleep() { disarm(); }
 
   bool await_ready() const noexcept { return false; }
@@ -39,15 +40,15 @@ class GYRE_API Sleep final : public Wait {
   TimerId timer_;
 };
 
-// Waits for so long; zero or less: until the loop's next iteration.
-inline Sleep sleep(Duration delay) noexcept { return Sleep(delay); }
+// Waits for so long; zero or less: until the loop's next iteration; beyond kLongestSpan: for ever.
+inline Sleep sleep(TimeSpan delay) noexcept { return Sleep(delay); }
 
 namespace internal {
 
 // Cancels a scope when the time is over.
 class GYRE_API TimeLimit {
  public:
-  TimeLimit(EventLoop& loop, Duration limit, StopScope& scope);
+  TimeLimit(EventLoop& loop, TimeSpan limit, StopScope& scope);
   TimeLimit(const TimeLimit&) = delete;
   TimeLimit& operator=(const TimeLimit&) = delete;
   ~TimeLimit();
@@ -61,10 +62,12 @@ class GYRE_API TimeLimit {
 
 }  // namespace internal
 
-// The task's value. When it has not ended by then it is cancelled, its end is awaited, and TimedOut
-// is thrown; a task that ends with a value all the same has that value.
+// The task's value. A limit of zero or less is over at once, because it may be what is left of a
+// deadline; one beyond kLongestSpan never is. When it has not ended by then it is cancelled, its
+// end is awaited, and TimedOut is thrown; a task that ends with a value all the same has that
+// value.
 template <typename T>
-Task<T> withTimeout(Duration limit, Task<T> task) {
+Task<T> withTimeout(TimeSpan limit, Task<T> task) {
   Promise& self = co_await internal::ThisPromise();
   StopScope scope(&self.scope());
   const internal::TimeLimit timer(self.scheduler().loop(), limit, scope);
