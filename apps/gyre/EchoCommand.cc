@@ -52,22 +52,17 @@ void serve(const EchoOptions& options) {
   TimeSpan drainTime = std::chrono::milliseconds(1);
   if (options.drainSeconds) drainTime = std::chrono::duration<double>(*options.drainSeconds);
   ServiceRunner service(&loop, {.drainTime = drainTime});
-  std::vector<UniqueFd> inherited = service.takeListeners();
-  TcpServer server(&loop, inherited.empty() ? addresses.front() : InetAddress(), "echo");
-  for (UniqueFd& listener : inherited) server.addListener(std::move(listener));
-  if (inherited.empty()) {
-    for (std::size_t i = 1; i < addresses.size(); ++i) server.addListener(addresses[i]);
-  }
+  TcpServer server(&loop, addresses.front(), "echo");
+  for (std::size_t i = 1; i < addresses.size(); ++i) server.addListener(addresses[i]);
   if (options.threads) server.setThreadNum(*options.threads);
   ConnectionOptions connections;
   connections.outputLimit = kOutputLimit;
   server.setConnectionOptions(connections);
   server.setMessageCallback(
       [](const TcpConnectionPtr& connection, Buffer& in) { connection->send(in); });
-  server.start();
-
-  const PrintedBeside greeted(greeting(server, inherited.empty() ? addresses.size() : 1));
   service.add(&server);
+  server.start();
+  const PrintedBeside greeted(greeting(server, addresses.size()));
   service.run();
 }
 

@@ -1,44 +1,55 @@
 #include "gyre/net/ServiceRunner.h"
 
-#include <systemd/sd-daemon.h>
 #include <unistd.h>
 
 #include <csignal>
-#include <cstdint>
+#include <exception>
+#include <functional>
 #include <string>
-#include <system_error>
 #include <utility>
 
 #include "base/LogFormat.h"
 #include "gyre/base/Check.h"
 #include "gyre/loop/SignalWatcher.h"
 #include "gyre/net/TcpServer.h"
+#include "net/InheritedListeners.h"
+#include "net/Predecessor.h"
 #include "net/Succession.h"
+#include "net/SystemdNotifier.h"
 
 namespace gyre {
 
 class ServiceRunner::Impl : public std::enable_shared_from_this<Impl> {
  public:
-  Impl(EventLoop* loop, const ServiceOptions& options) : loop_(loop), options_(options) {}
+  Impl(EventLoop* loop, const ServiceOptions& options)
+      : loop_(loop), options_(options), systemd_(loop) {}
 
   void prepare();
-
-  std::vector<UniqueFd> takeListeners() { return std::exchange(listeners_, {}); }
-  void add(TcpServer* server) { servers_.push_back(server); }
+  void add(TcpServer* server);
   void run();
 
  private:
-  void inherit();
-  void startWatchdog();
+  // The loop, and what lives there, keeps callbacks longer than this may live.
+  template <typename... Arguments>
+  auto whileAlive(void (Impl::*method)(Arguments...)) {
+    return [weak = weak_from_this(), method](Arguments... arguments) {
+      if (const auto self = weak.lock()) (self.get()->*method)(arguments...);
+    };
+  }
+  void dropListeners();
+  void becomeMain();
   void handleSignal(int signal);
   void beginSuccession();
-  void handleSuccession(bool serves);
+  void handleSuccession(const Succession::Result& result);
+  void giveWay();
   void drain();
+  void drain(TcpServer& server);
   void serverEnded();
 
   EventLoop* const loop_;
   const ServiceOptions options_;
-  std::vector<UniqueFd> listeners_;
+  SystemdNotifier systemd_;
+  UniqueFd predecessor_;  // the pipe to the process that this one takes over from
   std::vector<TcpServer*> servers_;
   std::size_t serversEnded_ = 0;
   bool isEnding_ = false;
@@ -46,47 +57,51 @@ class ServiceRunner::Impl : public std::enable_shared_from_this<Impl> {
 };
 
 void ServiceRunner::Impl::prepare() {
-  // The loop keeps the watcher longer than this may live.
-  const auto handle = [weak = weak_from_this()](int signal) {
-    if (const auto self = weak.lock()) self->handleSignal(signal);
-  };
-  SignalWatcher::watch(loop_, {SIGINT, SIGTERM, SIGUSR2}, handle);
-  inherit();
+  SignalWatcher::watch(loop_, {SIGINT, SIGTERM, SIGUSR2}, whileAlive(&Impl::handleSignal));
+  predecessor_ = Predecessor::takePipe();
+  InheritedListeners::ofProcess().readEnvironment();
 }
 
-void ServiceRunner::Impl::inherit() {
-  constexpr int kUnsetEnvironment = 1;
-  const int count = ::sd_listen_fds(kUnsetEnvironment);
-  if (count < 0) {
-    throw std::system_error(-count, std::generic_category(),
-                            "cannot take over the sockets of LISTEN_FDS");
-  }
-  for (int i = 0; i < count; ++i) listeners_.emplace_back(SD_LISTEN_FDS_START + i);
+void ServiceRunner::Impl::add(TcpServer* server) {
+  servers_.push_back(server);
+  if (servers_.size() > 1) InheritedListeners::ofProcess().shareAmongServers();
+  if (isEnding_) drain(*server);
 }
 
 void ServiceRunner::Impl::run() {
   GYRE_CHECK(!servers_.empty(), "a ServiceRunner runs servers: add them first");
-  // A socket that nobody serves would keep its clients waiting.
-  if (!listeners_.empty()) logWarn("{} inherited sockets were not taken", listeners_.size());
-  listeners_.clear();
-  startWatchdog();
-  // The process that systemd watches is this one, also when another one had started it.
-  ::sd_notifyf(0, "READY=1\nMAINPID=%d", ::getpid());
-  Succession::announce();
+  for (TcpServer* server : servers_) {
+    if (!server->isStarted()) server->start();
+  }
+  dropListeners();
+  if (predecessor_) {
+    Predecessor::announce(loop_, std::move(predecessor_), whileAlive(&Impl::becomeMain));
+  } else {
+    becomeMain();
+  }
   loop_->loop();
 }
 
-void ServiceRunner::Impl::startWatchdog() {
-  std::uint64_t micros = 0;
-  if (::sd_watchdog_enabled(0, &micros) <= 0) return;
-  // Twice per period, as sd_watchdog_enabled(3) asks for.
-  loop_->runEvery(std::chrono::microseconds(micros / 2), [] { ::sd_notify(0, "WATCHDOG=1"); });
+// A socket that nobody serves would keep its clients waiting.
+void ServiceRunner::Impl::dropListeners() {
+  for (const auto& socket : InheritedListeners::ofProcess().takeAll()) {
+    logWarn(
+        "the inherited socket {} ({}) belongs to no server and is closed: name it after one "
+        "(FileDescriptorName=)",
+        socket.address.toString(), socket.name);
+  }
+}
+
+// systemd listens to the process that it takes for the main one (NotifyAccess=main).
+void ServiceRunner::Impl::becomeMain() {
+  if (!isEnding_) systemd_.notify("READY=1\nMAINPID=" + std::to_string(::getpid()));
+  systemd_.startWatchdog();
 }
 
 void ServiceRunner::Impl::handleSignal(int signal) {
   if (signal == SIGUSR2) return beginSuccession();
-  if (!std::exchange(isEnding_, true)) {
-    ::sd_notify(0, "STOPPING=1");
+  if (!isEnding_) {
+    systemd_.notify("STOPPING=1");
     return drain();
   }
   for (TcpServer* server : servers_) server->stop();
@@ -94,11 +109,11 @@ void ServiceRunner::Impl::handleSignal(int signal) {
 
 void ServiceRunner::Impl::drain() {
   isEnding_ = true;
-  for (TcpServer* server : servers_) {
-    server->drain(options_.drainTime, [weak = weak_from_this()] {
-      if (const auto self = weak.lock()) self->serverEnded();
-    });
-  }
+  for (TcpServer* server : servers_) drain(*server);
+}
+
+void ServiceRunner::Impl::drain(TcpServer& server) {
+  server.drain(options_.drainTime, whileAlive(&Impl::serverEnded));
 }
 
 void ServiceRunner::Impl::serverEnded() {
@@ -106,38 +121,59 @@ void ServiceRunner::Impl::serverEnded() {
 }
 
 void ServiceRunner::Impl::beginSuccession() {
-  if (isEnding_ || std::exchange(isSucceeding_, true)) return;
-  std::vector<int> listeners;
-  for (const TcpServer* server : servers_) {
-    for (const int descriptor : server->listenerDescriptors()) listeners.push_back(descriptor);
-  }
+  if (isEnding_) return logWarn("SIGUSR2: this process is ending, none is started");
+  if (isSucceeding_) return logWarn("SIGUSR2: a new process is starting already");
   try {
-    Succession::begin(loop_, listeners, [weak = weak_from_this()](bool serves) {
-      if (const auto self = weak.lock()) self->handleSuccession(serves);
-    });
-  } catch (const std::system_error& error) {
-    isSucceeding_ = false;
-    logError("{}", error.what());
+    std::vector<HandedListener> listeners;
+    for (const TcpServer* server : servers_) {
+      for (HandedListener& one : server->listenersToHandOver()) listeners.push_back(std::move(one));
+    }
+    Succession::begin(loop_, listeners, whileAlive(&Impl::handleSuccession));
+    isSucceeding_ = true;
+  } catch (const std::exception& error) {
+    logError("SIGUSR2: {}: this process goes on", error.what());
   }
 }
 
-void ServiceRunner::Impl::handleSuccession(bool serves) {
+void ServiceRunner::Impl::handleSuccession(const Succession::Result& result) {
   isSucceeding_ = false;
-  if (!serves) return logError("the new process has ended before it served: this one goes on");
+  if (result.successor == 0) return logError("SIGUSR2: {}: this process goes on", result.cause);
   if (isEnding_) return;
-  logInfo("the new process serves: this one drains");
-  for (TcpServer* server : servers_) server->keepUnixPaths();
-  drain();
+  logInfo("the new process {} serves: this one drains", result.successor);
+  // Not earlier than systemd knows: the end of the main process would be that of the service.
+  systemd_.notify("MAINPID=" + std::to_string(result.successor), whileAlive(&Impl::giveWay));
 }
+
+void ServiceRunner::Impl::giveWay() {
+  systemd_.stopWatchdog();
+  for (TcpServer* server : servers_) server->keepUnixPaths();
+  if (!isEnding_) drain();
+}
+
+namespace {
+
+std::vector<UniqueFd> descriptorsOf(std::vector<InheritedListeners::Socket> sockets) {
+  std::vector<UniqueFd> descriptors;
+  for (auto& socket : sockets) descriptors.push_back(std::move(socket.descriptor));
+  return descriptors;
+}
+
+}  // namespace
 
 ServiceRunner::ServiceRunner(EventLoop* loop, const ServiceOptions& options)
     : impl_(std::make_shared<Impl>(loop, options)) {
   impl_->prepare();
 }
 
-ServiceRunner::~ServiceRunner() = default;
+// What nobody has taken must not stay for servers of a later runner.
+ServiceRunner::~ServiceRunner() { InheritedListeners::ofProcess().takeAll(); }
 
-std::vector<UniqueFd> ServiceRunner::takeListeners() { return impl_->takeListeners(); }
+std::vector<UniqueFd> ServiceRunner::takeListeners() {
+  return descriptorsOf(InheritedListeners::ofProcess().takeAll());
+}
+std::vector<UniqueFd> ServiceRunner::takeListeners(std::string_view name) {
+  return descriptorsOf(InheritedListeners::ofProcess().takeNamed(name));
+}
 void ServiceRunner::add(TcpServer* server) { impl_->add(server); }
 void ServiceRunner::run() { impl_->run(); }
 

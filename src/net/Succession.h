@@ -1,44 +1,46 @@
-// Succession: starts this program anew, with listening sockets that it inherits.
-//
-// The new process finds them as it would find those of systemd: LISTEN_FDS and LISTEN_PID. It tells
-// that it serves through a pipe named by GYRE_SUCCESSION_FD.
+// Succession: a hot restart, seen from the old process: it starts the new one and waits for it.
 //
 // Thread  The loop's.
-// Owns    The pipe, while the new process starts.
-// Ends    When the new process has said that it serves, or has ended without; or with the loop.
+// Owns    The reading end of the pipe, while the new process starts.
+// Ends    When the new process has reported that it serves, or has ended without; or with the loop.
 #pragma once
 
 #include <functional>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "gyre/loop/EventLoop.h"
+#include "net/NewProcess.h"
 
 namespace gyre {
 
 class Succession final : public LoopResident {
  public:
-  // True: it serves. False: it has ended, or could not start; all goes on as before.
-  using Callback = std::function<void(bool)>;
+  struct Result {
+    pid_t successor = 0;  // the pid of the new process; 0: it does not serve
+    std::string cause{};  // why not
+  };
+  using Callback = std::function<void(const Result&)>;
 
-  // Throws std::system_error when there is no process to be had.
-  static std::shared_ptr<Succession> begin(EventLoop* loop, const std::vector<int>& listeners,
-                                           Callback onResult);
+  // `onResult` runs once, on the loop. The new process waits with what only one of both may do
+  // until it has returned. Throws std::system_error when there is no process to be had.
+  static void begin(EventLoop* loop, const std::vector<HandedListener>& listeners,
+                    Callback onResult);
   // Internal
-  Succession(EventLoop* loop, SocketHandle pipe, Callback onResult);
+  Succession(EventLoop* loop, SocketHandle pipe, std::string program, Callback onResult);
   void beginClose() noexcept override;
-
-  // In the new process: tells the old one that this one serves. Nothing when there is none.
-  static void announce();
 
  private:
   static void handleRead(IoContext& context, const IoResult& result) noexcept;
+  Result judge(const IoResult& result) const;
 
   EventLoop* const loop_;
   const SocketHandle pipe_;
+  const std::string program_;
   const Callback onResult_;
   IoContext read_;
-  char answer_ = 0;
+  SuccessionReport report_{};
 };
 
 }  // namespace gyre

@@ -47,6 +47,7 @@ TcpServer::~TcpServer() {
 void TcpServer::addListener(const InetAddress& address, const ListenOptions& options) {
   GYRE_CHECK(phase_ == Phase::New, "addListener belongs before start");
   Listener listener;
+  listener.wanted = address;
   listener.address = address;
   listener.options = options;
   listeners_.push_back(std::move(listener));
@@ -102,6 +103,7 @@ void TcpServer::setDrainCallback(DrainCallback callback) {
 void TcpServer::start() {
   loop_->assertInLoopThread();
   GYRE_CHECK(phase_ == Phase::New, "a TcpServer was started twice");
+  takeInherited();
   pool_.start(threadInit_);
   arrivals_.resize(pool_.getAllLoops().size());
   profile_->group->setLoops(pool_.getAllLoops());

@@ -8,6 +8,7 @@ import threading
 import time
 
 import children
+import restart
 from children import Server
 
 
@@ -98,35 +99,17 @@ class Client(threading.Thread):
                 return
 
 
-class SuccessionTest(children.ProgramTest):
-    def successor_of(self, pid):
-        """The other process with the mark of this test."""
-        for entry in pathlib.Path("/proc").iterdir():
-            if not entry.name.isdigit() or int(entry.name) == pid:
-                continue
-            try:
-                command = (entry / "cmdline").read_bytes()
-                environment = (entry / "environ").read_bytes()
-            except OSError:
-                continue
-            if b"echo" in command and f"GYRE_TEST_MARK={self.mark}".encode() in environment:
-                return int(entry.name)
-        return None
-
+class SuccessionTest(restart.RestartTest):
     def run_under_load(self, listen, before_start=None):
-        self.mark = f"{os.getpid()}-{time.monotonic_ns()}"
-        environment = {**os.environ, "GYRE_TEST_MARK": self.mark}
         successor = None
-        with Server("--threads", "2", "--drain", "20", listen=listen, env=environment,
-                    preexec_fn=before_start) as server:
+        with self.start("--threads", "2", "--drain", "20", listen=listen,
+                        preexec_fn=before_start) as server:
             clients = [Client(server.address, keeps=1 + 7 * i) for i in range(8)]
             try:
                 for client in clients:
                     client.start()
                 time.sleep(0.2)
-                server.process.send_signal(signal.SIGUSR2)
-                self.assertEqual(server.process.wait(timeout=children.PATIENCE), 0)
-                successor = self.successor_of(server.process.pid)
+                successor = self.restart(server)
                 before = [client.answers for client in clients]
                 children.await_that(
                     lambda: all(c.answers > b for c, b in zip(clients, before)),
@@ -157,68 +140,6 @@ class SuccessionTest(children.ProgramTest):
 
     def test_a_program_that_ignores_its_children_is_succeeded_too(self):
         self.run_under_load("127.0.0.1:0", lambda: signal.signal(signal.SIGCHLD, signal.SIG_IGN))
-
-    def test_a_successor_that_cannot_start_changes_nothing(self):
-        with children.public_folder() as folder:
-            program = folder / "gyre"
-            program.write_bytes(pathlib.Path(children.PROGRAM).read_bytes())
-            program.chmod(0o755)
-            with Server("--threads", "1", program=str(program)) as server:
-                program.unlink()
-                server.process.send_signal(signal.SIGUSR2)
-                self.assertServes(server)
-
-                def is_told():
-                    server._err.seek(0)
-                    return b"has ended before it served" in server._err.read()
-
-                children.await_that(is_told, "word of the failure")
-                self.assertServes(server)
-                self.assertStops(server)
-
-
-class SystemdTest(children.ProgramTest):
-    def test_it_serves_the_socket_it_was_started_with(self):
-        with socket.create_server(("127.0.0.1", 0)) as listener:
-            address = "127.0.0.1:%d" % listener.getsockname()[1]
-
-            wrapper = ["/bin/sh", "-c", 'LISTEN_PID=$$ LISTEN_FDS=1 exec "$@"', "sh"]
-            with InheritingServer(listener, wrapper) as server:
-                self.assertEqual(server.address, address)
-                self.assertServes(server)
-                self.assertStops(server)
-
-    def test_it_tells_ready_stopping_and_that_it_lives(self):
-        with children.public_folder() as folder, socket.socket(
-                socket.AF_UNIX, socket.SOCK_DGRAM) as notices:
-            path = str(folder / "notify")
-            notices.bind(path)
-            notices.settimeout(children.PATIENCE)
-            environment = {**os.environ, "NOTIFY_SOCKET": path, "WATCHDOG_USEC": "100000"}
-            with Server("--threads", "1", env=environment) as server:
-                ready = notices.recv(4096).decode()
-                self.assertIn("READY=1", ready)
-                self.assertIn(f"MAINPID={server.process.pid}", ready)
-                for _ in range(3):
-                    self.assertEqual(notices.recv(4096), b"WATCHDOG=1")
-                server.process.send_signal(signal.SIGTERM)
-                told = b""
-                while b"STOPPING=1" not in told:
-                    told = notices.recv(4096)
-                self.assertEqual(server.process.wait(timeout=children.PATIENCE), 0)
-
-
-class InheritingServer(Server):
-    """Started with a listening socket as descriptor 3, as systemd does."""
-
-    def __init__(self, listener, wrapper):
-        self._three = os.dup(listener.fileno())
-        super().__init__("--threads", "1", prefix=wrapper, pass_fds=(),
-                         preexec_fn=lambda: os.dup2(self._three, 3), close_fds=False)
-
-    def close(self):
-        super().close()
-        os.close(self._three)
 
 
 if __name__ == "__main__":

@@ -36,6 +36,8 @@ class Acceptor;
 class AcceptGate;
 class Admission;
 class UnixPath;
+enum class ListenerMatch : std::uint8_t;
+struct HandedListener;
 struct Arrival;
 
 // Who accepts.
@@ -102,6 +104,11 @@ class GYRE_API TcpServer {
   // The files of unix listeners stay when the server ends: somebody else goes on listening there.
   void keepUnixPaths();
 
+  // Internal, of ServiceRunner: those descriptors, and what the next process must know of them.
+  std::vector<HandedListener> listenersToHandOver() const;
+  // True from start() on.
+  bool isStarted() const noexcept { return phase_ != Phase::New; }
+
   // --- Any thread
 
   // Stops listening, closes every connection (not waiting for what is unsent), then calls `done` on
@@ -123,7 +130,9 @@ class GYRE_API TcpServer {
 
  private:
   struct Listener {
-    InetAddress address;
+    InetAddress wanted;     // as it was given
+    InetAddress address;    // as it is bound
+    std::size_t group = 0;  // which of those given it belongs to, when others came with it
     ListenOptions options;
     UniqueFd inherited;
     std::vector<SocketHandle> sockets;  // one, or one per loop
@@ -145,6 +154,9 @@ class GYRE_API TcpServer {
   using Arrivals = std::vector<Arrival>;
   enum class Phase : std::uint8_t { New, Running, Draining, Stopping, Stopped };
 
+  std::string listenerKey(const Listener& listener) const;
+  void takeInherited();
+  void takeInherited(std::size_t place, ListenerMatch match);
   void open(Listener& listener);
   static const InetAddress* localOfAll(const Listener& listener) noexcept;
   SocketHandle openFirst(Listener& listener);
