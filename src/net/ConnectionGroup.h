@@ -78,6 +78,9 @@ class ConnectionGroup : public RefCounted {
   // Home loop. True: there is no capacity, and onCapacity will be called once when there may be
   // some. False: there is capacity at this moment, and onCapacity will not be called.
   bool requestCapacity(std::size_t connectionsMax) noexcept;
+  // Home loop: no connection comes any more, and those that are there are to come to their end.
+  void beginDraining() noexcept { isDraining_.store(true, std::memory_order_relaxed); }
+  bool isDraining() const noexcept { return isDraining_.load(std::memory_order_relaxed); }
   // Home loop: the server is gone.
   void forget() noexcept { inbox_->hooks = {}; }
   bool hasServer() const noexcept { return inbox_->hooks.onEmpty != nullptr; }
@@ -110,6 +113,7 @@ class ConnectionGroup : public RefCounted {
   std::atomic<std::size_t> arriving_{0};
   std::size_t arrivingMax_ = ~std::size_t{0};
   std::atomic<bool> isClosing_{false};
+  std::atomic<bool> isDraining_{false};
   std::atomic<Wanted> wanted_{Wanted::Nothing};
   std::unique_ptr<PerLoop[]> perLoop_;
   std::size_t loopCount_ = 0;

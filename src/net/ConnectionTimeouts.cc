@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "gyre/net/TcpConnection.h"
+#include "net/ConnectionGroup.h"
 #include "net/OutputQueue.h"
 
 namespace gyre {
@@ -41,6 +42,10 @@ TcpConnection::Timeout TcpConnection::nextTimeout(TimePoint now) const noexcept 
     consider(limits.writeStall, stalled, CloseReason::WriteStall);
     consider(limits.idle, active_.age(now), CloseReason::IdleTimeout);
   }
+  if (endsWhenIdle()) {
+    const Duration quiet = isAmidRequest() ? Duration::zero() : active_.age(now);
+    consider(limits.drainIdle, quiet, CloseReason::Drained);
+  }
   if (state() == State::Connected && bytesReceived_ == 0) {
     const bool isTimed = timeoutEntry_ != kNoTimeout;
     const Duration silent =
@@ -53,6 +58,11 @@ TcpConnection::Timeout TcpConnection::nextTimeout(TimePoint now) const noexcept 
     if (look < next.due) next = {look, CloseReason::NotClosed};
   }
   return next;
+}
+
+// Of a server that drains, unless the user ends his connections himself.
+bool TcpConnection::endsWhenIdle() const noexcept {
+  return state() == State::Connected && profile_->group->isDraining() && !profile_->onDrain;
 }
 
 TimePoint TcpConnection::checkTimeouts(TimePoint now) noexcept {
@@ -70,6 +80,7 @@ TimePoint TcpConnection::checkTimeouts(TimePoint now) noexcept {
 
 // In good order where nothing is owed to the peer; what it does not take would never end.
 void TcpConnection::expire(CloseReason reason) {
+  if (reason == CloseReason::Drained) return beginGraceful(reason);
   loop()->proactor().mutableCounters().timeouts.add();
   const bool isQuiet =
       reason == CloseReason::IdleTimeout || reason == CloseReason::FirstByteTimeout;

@@ -69,15 +69,27 @@ void InheritedListeners::readEnvironment() {
     throw std::system_error(-count, std::generic_category(),
                             "cannot take over the sockets of LISTEN_FDS and LISTEN_FDNAMES");
   }
-  const std::lock_guard lock(mutex_);
   const auto total = static_cast<std::size_t>(count);
-  isHandedOver_ = total != 0 && keys.size() == total;
+  const bool isHandedOver = total != 0 && keys.size() == total;
+  std::vector<Socket> sockets;
   for (std::size_t i = 0; i < total; ++i) {
     const int descriptor = SD_LISTEN_FDS_START + static_cast<int>(i);
-    const std::string name = names.get()[i];
-    names_.emplace_back(inodeOf(descriptor), name);
-    sockets_.push_back({UniqueFd(descriptor), name, isHandedOver_ ? keys[i] : std::string(),
-                        listeningAddress(descriptor)});
+    std::string key = isHandedOver ? keys[i] : std::string();
+    const bool ownsPath = key.ends_with(kOwnsPath);
+    if (ownsPath) key.resize(key.size() - kOwnsPath.size());
+    sockets.push_back({UniqueFd(descriptor), names.get()[i], std::move(key),
+                       listeningAddress(descriptor), ownsPath});
+  }
+  add(std::move(sockets), isHandedOver ? Origin::Predecessor : Origin::Systemd);
+}
+
+void InheritedListeners::add(std::vector<Socket> sockets, Origin origin) {
+  const std::lock_guard lock(mutex_);
+  origin_ = origin;
+  isShared_ = false;
+  for (Socket& socket : sockets) {
+    names_.emplace_back(inodeOf(socket.descriptor.get()), socket.name);
+    sockets_.push_back(std::move(socket));
   }
 }
 
@@ -93,7 +105,7 @@ bool InheritedListeners::matches(const Socket& socket, const Wanted& wanted,
              bound.port() == wanted.address.port();
     case ListenerMatch::Name:
       return socket.name == wanted.server || socket.name == wanted.server + ".socket";
-    case ListenerMatch::Unasked: return !isHandedOver_ && !isShared_;
+    case ListenerMatch::Unasked: return origin_ == Origin::Systemd && !isShared_;
   }
   return false;
 }

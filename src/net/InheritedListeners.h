@@ -31,10 +31,12 @@ class InheritedListeners {
  public:
   struct Socket {
     UniqueFd descriptor;
-    std::string name;     // systemd's FileDescriptorName=
-    std::string key;      // which listener of which server it was in the old process, or empty
-    InetAddress address;  // unspecified when it is no listening stream socket
+    std::string name;       // systemd's FileDescriptorName=
+    std::string key;        // which listener of which server it was in the old process, or empty
+    InetAddress address;    // unspecified when it is no listening stream socket
+    bool ownsPath = false;  // a unix socket, whose file the last server of the program removes
   };
+  enum class Origin { Systemd, Predecessor };
   struct Wanted {
     std::string server;
     std::string key;
@@ -47,6 +49,8 @@ class InheritedListeners {
   // Takes the variables out of the environment. Throws std::system_error when it names descriptors
   // that are none. REQUIRES: no other thread runs.
   void readEnvironment();
+  // What readEnvironment() found.
+  void add(std::vector<Socket> sockets, Origin origin);
   std::vector<Socket> take(const Wanted& wanted, ListenerMatch match);
   std::vector<Socket> takeNamed(std::string_view name);
   std::vector<Socket> takeAll();
@@ -63,7 +67,7 @@ class InheritedListeners {
   mutable std::mutex mutex_;
   std::vector<Socket> sockets_;
   std::vector<std::pair<ino_t, std::string>> names_;
-  bool isHandedOver_ = false;  // by an old process of this program, not by systemd
+  Origin origin_ = Origin::Systemd;
   bool isShared_ = false;
 };
 

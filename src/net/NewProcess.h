@@ -11,6 +11,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace gyre {
@@ -33,6 +34,8 @@ struct SuccessionReport {
 // The names in the environment.
 inline constexpr const char* kSuccessionVariable = "GYRE_SUCCESSION_FD";  // DESCRIPTOR:INODE
 inline constexpr const char* kListenersVariable = "GYRE_LISTENERS";       // a key per line
+// Ends the key of a unix listener whose file goes when the server does.
+inline constexpr std::string_view kOwnsPath = " (owns its path)";
 
 // What exec needs, made before the fork: the child of a process with threads may not allocate.
 class NewProcess {

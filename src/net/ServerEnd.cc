@@ -121,6 +121,7 @@ void TcpServer::acceptorsClosed() noexcept {
 }
 
 void TcpServer::tellDraining() noexcept {
+  profile_->group->beginDraining();
   for (const LoopCalls& calls : calls_) calls.loop->mailbox()->post(*calls.drain);
   profile_->group->closeDoor();
 }

@@ -45,6 +45,7 @@ void TcpServer::takeInherited(std::size_t place, ListenerMatch match) {
       listeners_.push_back(std::move(more));
     }
     listeners_[taker].inherited = std::move(socket.descriptor);
+    listeners_[taker].ownsPath = socket.ownsPath;
   }
 }
 
@@ -52,8 +53,10 @@ std::vector<HandedListener> TcpServer::listenersToHandOver() const {
   std::vector<HandedListener> handed;
   const InheritedListeners& all = InheritedListeners::ofProcess();
   for (const Listener& listener : listeners_) {
+    std::string key = listenerKey(listener);
+    if (listener.path != nullptr && listener.address.isUnix()) key += kOwnsPath;
     for (const SocketHandle socket : listener.sockets) {
-      handed.push_back({socket.value(), all.nameOf(socket.value()), listenerKey(listener)});
+      handed.push_back({socket.value(), all.nameOf(socket.value()), key});
     }
   }
   return handed;

@@ -124,7 +124,11 @@ void TcpConnection::abortInLoop() {
 }
 
 void TcpConnection::drain() {
-  if (!mayNotify(Notice::Drain) || !profile_->onDrain) return;
+  if (!mayNotify(Notice::Drain)) return;
+  if (!profile_->onDrain) {
+    guarded([this] { scheduleTimeouts(); });
+    return;
+  }
   notify<Notice::Drain>([this] { profile_->onDrain(shared_from_this()); });
 }
 

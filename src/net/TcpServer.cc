@@ -122,6 +122,7 @@ void TcpServer::open(Listener& listener) {
   const InetAddress bound = loop_->proactor().localAddress(first);
   // The wish is nearer the truth than nothing when the system cannot say.
   if (bound.family() != AF_UNSPEC) listener.address = bound;
+  if (listener.ownsPath) listener.path = std::make_unique<UnixPath>(listener.address);
   const InetAddress* local = localOfAll(listener);
   startAcceptor(isPerLoop ? loops.front() : loop_, first, local);
   if (!isPerLoop || listener.address.isUnix()) return;

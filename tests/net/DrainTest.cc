@@ -17,11 +17,18 @@ class DrainTest : public ServerFixture {
     return runUntil([this] { return isDone_; });
   }
 
+  // Connections that nobody ends, however long this machine takes.
+  static void keep(TcpServer& server) {
+    ConnectionOptions options;
+    options.timeouts.drainIdle = {};
+    server.setConnectionOptions(options);
+  }
+
   bool isDone_ = false;
 };
 
 TEST_F(DrainTest, Connections_areServedToTheirEnd) {
-  start();
+  start({.configure = keep});
   std::vector<Peer> peers = connectMany(10);
   drain(std::chrono::seconds(30));
   settle();
@@ -33,7 +40,7 @@ TEST_F(DrainTest, Connections_areServedToTheirEnd) {
 }
 
 TEST_F(DrainTest, NobodyNewGetsIn) {
-  start();
+  start({.configure = keep});
   Peer old = connect();
   ASSERT_TRUE(runUntilUp(1));
   const InetAddress address = server().address();
@@ -66,7 +73,7 @@ TEST_F(DrainTest, Callback_tellsEachOnce_andMayEndIt) {
 }
 
 TEST_F(DrainTest, Deadline_closesThoseThatStay) {
-  start({.threads = 2});
+  start({.threads = 2, .configure = keep});
   std::vector<Peer> peers = connectMany(10);
   const auto begin = std::chrono::steady_clock::now();
   drain(milliseconds(100));
@@ -87,6 +94,19 @@ TEST_F(DrainTest, Deadline_whileBytesWait_isNoEndOfTheStream) {
   EXPECT_EQ(peers.front().error(), ECONNRESET) << "what was cut short has no end";
 }
 
+TEST_F(DrainTest, IdleConnections_areClosedOnAllLoops_longBeforeTheDeadline) {
+  start({.threads = 2});
+  std::vector<Peer> peers = connectMany(10);
+  drain(std::chrono::hours(1));
+  for (Peer& peer : peers) {
+    EXPECT_EQ(peer.receiveToEnd(), "");
+    EXPECT_EQ(peer.error(), 0);
+  }
+  peers.clear();
+  ASSERT_TRUE(runUntilDone());
+  EXPECT_EQ(count(CallbackKind::Close), 10U);
+}
+
 TEST_F(DrainTest, WithoutConnections_isDoneAtOnce) {
   start({.threads = 2});
   drain(std::chrono::hours(1));
@@ -94,7 +114,7 @@ TEST_F(DrainTest, WithoutConnections_isDoneAtOnce) {
 }
 
 TEST_F(DrainTest, Stop_cutsItShort) {
-  start();
+  start({.configure = keep});
   const std::vector<Peer> peers = connectMany(3);
   drain(std::chrono::hours(1));
   settle();
@@ -104,7 +124,7 @@ TEST_F(DrainTest, Stop_cutsItShort) {
 }
 
 TEST_F(DrainTest, Destruction_cutsItShort) {
-  start({.threads = 2});
+  start({.threads = 2, .configure = keep});
   const std::vector<Peer> peers = connectMany(3);
   drain(std::chrono::hours(1));
   endServer();
@@ -112,8 +132,10 @@ TEST_F(DrainTest, Destruction_cutsItShort) {
 }
 
 TEST_F(DrainTest, WithAListenerPerLoop) {
-  start({.threads = 2,
-         .configure = [](TcpServer& server) { server.setAcceptMode(AcceptMode::EveryLoop); }});
+  start({.threads = 2, .configure = [](TcpServer& server) {
+           keep(server);
+           server.setAcceptMode(AcceptMode::EveryLoop);
+         }});
   std::vector<Peer> peers = connectMany(10);
   drain(std::chrono::seconds(30));
   EXPECT_EQ(countEchoed(peers, "still served", pump()), 10U);

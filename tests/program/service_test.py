@@ -1,5 +1,6 @@
 """gyre echo as a service: draining, a successor that takes over, systemd's protocols."""
 
+import contextlib
 import os
 import pathlib
 import signal
@@ -15,14 +16,13 @@ from children import Server
 class DrainTest(children.ProgramTest):
     def test_connections_go_on_after_sigterm_and_the_program_ends_with_the_last(self):
         with Server("--threads", "2", "--drain", "20") as server:
-            with server.connect() as peer:
-                peer.sendall(b"before")
-                self.assertEqual(children.receive_exactly(peer, 6), b"before")
+            with self.connect_slow(server) as peer:
+                stuck = self.push_unread(peer)
                 server.process.send_signal(signal.SIGTERM)
                 self.await_refusal(server)
-                peer.sendall(b"after")
-                self.assertEqual(children.receive_exactly(peer, 5), b"after")
                 self.assertTrue(server.is_running())
+                self.assertEqual(children.receive_exactly(peer, len(stuck)), stuck)
+                self.assertEqual(children.receive_all(peer), b"")  # a pause: the drain ends it
             self.assertEqual(server.process.wait(timeout=children.PATIENCE), 0)
 
     def test_the_drain_time_ends_what_stays(self):
@@ -36,9 +36,9 @@ class DrainTest(children.ProgramTest):
             self.assertEqual(server.process.wait(timeout=children.PATIENCE), 0)
 
     def test_a_second_signal_stops_at_once(self):
-        with Server("--threads", "1", "--drain", "3600") as server, server.connect() as peer:
-            peer.sendall(b"x")
-            children.receive_exactly(peer, 1)
+        with Server("--threads", "1", "--drain", "3600") as server, \
+                self.connect_slow(server) as peer:
+            self.push_unread(peer)
             server.process.send_signal(signal.SIGTERM)
             self.await_refusal(server)
             self.assertTrue(server.is_running())
@@ -53,21 +53,36 @@ class DrainTest(children.ProgramTest):
                 with children.Burst(server, 50) as burst:
                     burst.pump(lambda: burst.echoes >= 500)
                     server.process.send_signal(signal.SIGTERM)
-                    self.await_refusal(server)
+                    burst.pump(lambda: self.is_refused(server))
                     goal = burst.echoes + 2000
                     burst.pump(lambda: burst.echoes >= goal)
                     self.assertEqual(burst.open, 50)
                     self.assertTrue(server.is_running())
                 self.assertEqual(server.process.wait(timeout=children.PATIENCE), 0)
 
-    def await_refusal(self, server):
+    def connect_slow(self, server):
+        return server.connect(((socket.SO_RCVBUF, 16384),))
+
+    def push_unread(self, peer):
+        """More than fits into the sockets: while the echo is not read the connection is not idle.
+        What is still to come back."""
+        pushed = b"0123456789abcdef" * (512 * 1024)
+
+        def push():
+            with contextlib.suppress(OSError):
+                peer.sendall(pushed)
+
+        threading.Thread(target=push, daemon=True).start()
+        self.assertEqual(children.receive_exactly(peer, 16), pushed[:16])
+        return pushed[16:]
+
+    def is_refused(self, server):
         host, port = server.address.rsplit(":", 1)
+        with socket.socket() as late:
+            return late.connect_ex((host, int(port))) != 0
 
-        def is_refused():
-            with socket.socket() as late:
-                return late.connect_ex((host, int(port))) != 0
-
-        children.await_that(is_refused, "the listener is closed")
+    def await_refusal(self, server):
+        children.await_that(lambda: self.is_refused(server), "the listener is closed")
 
 
 class Client(threading.Thread):

@@ -17,6 +17,11 @@ class SimServerDrainTest : public SimServerFixture {
     });
   }
   Duration lasted() const { return doneAt_ - drainedAt_; }
+  // Connections that nobody ends: these tests are about the deadline, or about other limits.
+  static ConnectionOptions staying(ConnectionTimeouts timeouts = {}) {
+    timeouts.drainIdle = {};
+    return {.timeouts = timeouts};
+  }
   void crowd(std::size_t count) {
     for (std::size_t i = 0; i < count; ++i) client().connect(address()).awaitEnd().close();
     ASSERT_TRUE(runUntil([&] { return ups() == count; }));
@@ -29,7 +34,7 @@ class SimServerDrainTest : public SimServerFixture {
 };
 
 TEST_F(SimServerDrainTest, WhoNeverEnds_isClosedAtTheDeadline_notEarlier) {
-  start();
+  start({.options = staying()});
   crowd(500);
   drain(30s);
   run(30s - 1ms);
@@ -49,7 +54,7 @@ TEST_F(SimServerDrainTest, NoLimit_zeroOrBeyondTheClock_waitsForTheLastToGo) {
                                TimeSpan(Duration::max()), TimeSpan(0ms), TimeSpan(-1s)}) {
     rebuild({});
     told_ = 0;
-    start();
+    start({.options = staying()});
     client().connect(address()).wait(24h * 400).close();
     ASSERT_TRUE(runUntil([&] { return ups() == 1; }));
     drain(never);
@@ -62,7 +67,7 @@ TEST_F(SimServerDrainTest, NoLimit_zeroOrBeyondTheClock_waitsForTheLastToGo) {
 }
 
 TEST_F(SimServerDrainTest, AllGoEarly_itIsDoneWithTheLast_andTheDeadlineNeverComes) {
-  start();
+  start({.options = staying()});
   for (int i = 1; i <= 20; ++i) client().connect(address()).wait(1s * i).close();
   run(10ms);
   ASSERT_EQ(ups(), 20u);
@@ -135,7 +140,7 @@ TEST_F(SimServerDrainTest, WhoNeverReadsTheGoodbye_isClosedAtTheDeadline) {
 }
 
 TEST_F(SimServerDrainTest, NobodyNewGetsIn_whoWaitsInTheBacklogIsReset_whoComesLaterIsRefused) {
-  start({.limits = {.connectionsMax = 5}});
+  start({.options = staying(), .limits = {.connectionsMax = 5}});
   for (int i = 0; i < 20; ++i) client().connect(address()).wait(1min).close();
   run(1s);
   ASSERT_EQ(ups(), 5u);
@@ -156,7 +161,7 @@ TEST_F(SimServerDrainTest, NobodyNewGetsIn_whoWaitsInTheBacklogIsReset_whoComesL
 }
 
 TEST_F(SimServerDrainTest, WithTimeouts_theIdleGoBeforeTheDeadline) {
-  start({.options = {.timeouts = {.idle = 5s}}});
+  start({.options = staying({.idle = 5s})});
   crowd(100);
   SimClient& busy = client();
   busy.connect(address()).send(std::string(20, 'x'), {1, 1s}).awaitBytes(20).close();

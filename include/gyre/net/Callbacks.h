@@ -32,7 +32,8 @@ using HalfCloseCallback = std::function<void(const TcpConnectionPtr&)>;
 // The connection is closed. The last callback; closeReason() and error() say why.
 using CloseCallback = std::function<void(const TcpConnectionPtr&)>;
 
-// The server drains: the user says goodbye, and calls shutdown() when he is done with it.
+// The server drains: the user says goodbye, and calls shutdown() when he is done with it. Without
+// this callback the connection closes when it pauses (ConnectionTimeouts::drainIdle).
 using DrainCallback = std::function<void(const TcpConnectionPtr&)>;
 
 // On the loop that accepts, before there is a connection: false closes the socket at once.

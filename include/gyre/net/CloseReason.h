@@ -27,6 +27,7 @@ enum class CloseReason : std::uint8_t {
   FirstByteTimeout,  // ConnectionTimeouts::firstByte
   WriteStall,        // ConnectionTimeouts::writeStall
   MemoryBudget,      // ServerLimits::memoryBudget: it held most
+  Drained,           // ConnectionTimeouts::drainIdle
   None = NotClosed,
 };
 #pragma pop_macro("None")

@@ -39,6 +39,11 @@ struct ConnectionTimeouts {
   // After our FIN: how long we wait for the peer's, discarding what it sends. Closing before it has
   // read everything would destroy what is on its way to it. Then: aborts.
   TimeSpan close = std::chrono::seconds(10);
+  // While the server drains and has no DrainCallback: a connection between requests, which has
+  // received and sent nothing for so long, closes gracefully (CloseReason::Drained). A connection
+  // with unread input, with pending output or with reading stopped is amid a request. A protocol
+  // whose answers take longer sets a DrainCallback, or more time here.
+  TimeSpan drainIdle = std::chrono::seconds(1);
 };
 
 struct ConnectionOptions {

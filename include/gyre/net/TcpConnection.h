@@ -160,7 +160,7 @@ class GYRE_API TcpConnection final : public LoopResident,
   void connectEstablished() noexcept;
   // Closes it, and no callback of the user's runs any more.
   void abandon() noexcept;
-  // Once, when its server drains.
+  // Once, when its server drains: runs the callback, or begins to look for a pause.
   void drain();
   void beginClose() noexcept override;
   void settle() noexcept override;
@@ -326,6 +326,8 @@ class GYRE_API TcpConnection final : public LoopResident,
   // Timeouts
   void touch() noexcept { active_ = CoarseTime(proactor().wokenAt()); }
   Timeout nextTimeout(TimePoint now) const noexcept;
+  bool endsWhenIdle() const noexcept;
+  bool isAmidRequest() const noexcept { return hasOutput() || inputBytes() != 0 || !has(kReading); }
   void expire(CloseReason reason);
   void scheduleTimeouts();
   void unscheduleTimeouts() noexcept;

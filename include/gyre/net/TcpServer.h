@@ -116,10 +116,12 @@ class GYRE_API TcpServer {
   // meanwhile. Without a `done` this cannot fail; with one it may throw std::bad_alloc: then
   // nothing has begun.
   void stop(std::function<void()> done = {});
-  // Stops listening, tells every connection (DrainCallback), waits until they have closed, at most
-  // this long (zero: no limit), then stops; `done` as for stop(). A connection that nobody ends,
-  // neither the callback nor the peer, stays until then. On another thread, or with a `done`, it
-  // may throw std::bad_alloc: then nothing has begun.
+  // Stops listening, then lets every connection come to its end: runs the DrainCallback for each,
+  // or, without one, closes each as soon as it pauses between requests
+  // (ConnectionTimeouts::drainIdle). What still lives after the limit (zero: there is none) is
+  // closed as by stop(); `done` as for stop(). With a DrainCallback a connection that neither the
+  // callback nor the peer ends stays until then. On another thread, or with a `done`, it may throw
+  // std::bad_alloc: then nothing has begun.
   void drain(TimeSpan limit, std::function<void()> done = {});
   // Accepted and not yet closed.
   std::size_t connectionCount() const noexcept;
@@ -135,6 +137,7 @@ class GYRE_API TcpServer {
     std::size_t group = 0;  // which of those given it belongs to, when others came with it
     ListenOptions options;
     UniqueFd inherited;
+    bool ownsPath = false;              // inherited together with the file of the unix socket
     std::vector<SocketHandle> sockets;  // one, or one per loop
     std::unique_ptr<UnixPath> path;
   };
