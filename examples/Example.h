@@ -1,6 +1,9 @@
 // Example: what the examples share beside their subject: arguments, signals, complaints.
 #pragma once
 
+#include <poll.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <charconv>
 #include <cstdio>
@@ -73,9 +76,18 @@ int run(int argc, char** argv, const char* usage, Serve serve) {
 // To be called before threads start, because they inherit which signals are blocked.
 inline void quitOnSignal(gyre::EventLoop& loop) { gyre::SignalWatcher::quitOn(&loop); }
 
-inline void announce(const gyre::TcpServer& server) {
-  std::printf("listening on %s\n", server.listenAddress().toString().c_str());
-  std::fflush(stdout);
+// Prints a line, or leaves it out when whoever reads the output does not keep up: a loop that waits
+// for that would serve nobody, and look at no signal.
+inline void say(std::string line) {
+  line += '\n';
+  pollfd output = {STDOUT_FILENO, POLLOUT, 0};  // then a pipe takes 4096 bytes
+  if (::poll(&output, 1, 0) != 1) return;
+  [[maybe_unused]] const auto written = ::write(STDOUT_FILENO, line.data(), line.size());
 }
+
+inline void announce(const gyre::InetAddress& address) {
+  say("listening on " + address.toString());
+}
+inline void announce(const gyre::TcpServer& server) { announce(server.listenAddress()); }
 
 }  // namespace example

@@ -1,6 +1,4 @@
 // discard: reads and forgets (RFC 863), and says afterwards how much it was.
-#include <cinttypes>
-
 #include "Example.h"
 
 namespace {
@@ -13,9 +11,8 @@ void serve(example::Arguments& arguments) {
 
   // Without a message callback what arrives is discarded, in memory that is used again and again.
   server.setCloseCallback([](const gyre::TcpConnectionPtr& connection) {
-    std::printf("%s sent %" PRIu64 " bytes\n", connection->peerAddress().toString().c_str(),
-                connection->bytesReceived());
-    std::fflush(stdout);
+    example::say(connection->peerAddress().toString() + " sent " +
+                 std::to_string(connection->bytesReceived()) + " bytes");
   });
   server.start();
   example::announce(server);

@@ -26,11 +26,10 @@ void serve(example::Arguments& arguments) {
   server.setCloseCallback([](const gyre::TcpConnectionPtr& connection) {
     const std::string client = connection->peerAddress().toString();
     switch (connection->closeReason()) {
-      case gyre::CloseReason::IdleTimeout: std::printf("%s was silent\n", client.c_str()); break;
-      case gyre::CloseReason::WriteStall: std::printf("%s did not read\n", client.c_str()); break;
+      case gyre::CloseReason::IdleTimeout: return example::say(client + " was silent");
+      case gyre::CloseReason::WriteStall: return example::say(client + " did not read");
       default: return;
     }
-    std::fflush(stdout);
   });
   server.start();
   example::announce(server);

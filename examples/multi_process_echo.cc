@@ -37,9 +37,7 @@ void announce(const gyre::UniqueFd& listener) {
   socklen_t length = sizeof bound;
   auto* address = reinterpret_cast<sockaddr*>(&bound);
   if (::getsockname(listener.get(), address, &length) != 0) fail("getsockname");
-  std::printf("listening on %s\n",
-              gyre::InetAddress::fromSockaddr(address, length).toString().c_str());
-  std::fflush(stdout);  // or each child would print it again
+  example::announce(gyre::InetAddress::fromSockaddr(address, length));
 }
 
 // Returns true in each child, and false in the parent when all children have ended.

@@ -62,6 +62,7 @@ InheritedListeners& InheritedListeners::ofProcess() {
 void InheritedListeners::readEnvironment() {
   constexpr int kUnsetEnvironment = 1;
   const std::vector<std::string> keys = takeKeys();
+  ::unsetenv("LISTEN_PIDFDID");  // libsystemd before 259 does not know it
   char** list = nullptr;
   const int count = ::sd_listen_fds_with_names(kUnsetEnvironment, &list);
   const std::unique_ptr<char*, FreeNames> names(list);

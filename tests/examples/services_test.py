@@ -7,7 +7,7 @@ import socket
 import threading
 
 import example
-from example import ANY_PORT, receive_all, receive_exactly
+from example import ANY_PORT, children, receive_all, receive_exactly
 
 USAGE, SETUP = 2, 1
 
@@ -102,6 +102,19 @@ class StartAndEndTest(example.ExampleTest):
                 server = self.start(name, *args, ANY_PORT)
                 self.connect(server)
                 self.assertStops(server, signal.SIGINT)
+
+    def test_each_serves_and_ends_while_nobody_reads_its_output(self):
+        with children.public_folder() as folder, children.full_pipe() as pipe:
+            for name, args in self.SERVERS.items():
+                with self.subTest(name=name):
+                    path = folder / name
+                    child = children.Child([example.FOLDER / name, *args, f"unix:{path}"],
+                                           stdout=pipe, preexec_fn=example.take_two_cpus)
+                    self.addCleanup(child.close)
+                    children.await_that(path.exists, "the socket")
+                    self.keep(children.connect(f"unix:{path}")).close()
+                    child.process.send_signal(signal.SIGTERM)
+                    self.assertEqual(child.process.wait(timeout=children.PATIENCE), 0)
 
     def test_what_is_no_address_is_refused_with_the_usage(self):
         for name, args in self.SERVERS.items():

@@ -215,6 +215,19 @@ def await_that(condition, what):
 
 
 @contextlib.contextmanager
+def full_pipe():
+    """The writing end of a pipe that is full, and stays so until the block ends."""
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(writer, bytes(65536))
+    os.set_blocking(writer, True)
+    with os.fdopen(reader, "rb"), os.fdopen(writer, "wb") as pipe:
+        yield pipe
+
+
+@contextlib.contextmanager
 def public_folder():
     """A folder that every user can read and write."""
     with tempfile.TemporaryDirectory() as name:

@@ -34,9 +34,17 @@ class RestartTest(children.ProgramTest):
         return found
 
     def successor_of(self, *pids):
-        """The one other process, once there is one."""
-        children.await_that(lambda: self.marked() - set(pids), "a successor")
-        (pid,) = self.marked() - set(pids)
+        """The one other process, once it runs its program: that has LISTEN_PID of its own."""
+        def successors():
+            found = set()
+            for pid in self.marked() - set(pids):
+                with contextlib.suppress(OSError):
+                    if environment_of(pid).get("LISTEN_PID") == str(pid):
+                        found.add(pid)
+            return found
+
+        children.await_that(successors, "a successor")
+        (pid,) = successors()
         return pid
 
     def restart(self, server):
@@ -60,7 +68,7 @@ class RestartTest(children.ProgramTest):
 
         children.await_that(is_told, f"word of the failure: {words}")
         self.assertServes(server)
-        self.assertEqual(self.marked(), {server.process.pid})
+        children.await_that(lambda: self.marked() == {server.process.pid}, "one process is left")
 
 
 def environment_of(pid):

@@ -1,6 +1,5 @@
 """Odd surroundings: outputs that take nothing, no environment, nowhere to write."""
 
-import contextlib
 import fcntl
 import os
 import pathlib
@@ -18,19 +17,6 @@ def broken_pipe():
     reader, writer = os.pipe()
     os.close(reader)
     return os.fdopen(writer, "wb")
-
-
-@contextlib.contextmanager
-def full_pipe():
-    """The writing end of a pipe that is full, and stays so until the block ends."""
-    reader, writer = os.pipe()
-    os.set_blocking(writer, False)
-    with contextlib.suppress(BlockingIOError):
-        while True:
-            os.write(writer, bytes(65536))
-    os.set_blocking(writer, True)
-    with os.fdopen(reader, "rb"), os.fdopen(writer, "wb") as pipe:
-        yield pipe
 
 
 class OutputTest(children.ProgramTest):
@@ -79,7 +65,7 @@ class OutputTest(children.ProgramTest):
 
 
     def test_the_server_serves_and_ends_when_its_outputs_block(self):
-        with full_pipe() as pipe:
+        with children.full_pipe() as pipe:
             self.assertServesUnheard(stdout=pipe, stderr=pipe)
 
     def test_a_greeting_that_blocks_arrives_when_somebody_reads(self):
@@ -97,14 +83,14 @@ class OutputTest(children.ProgramTest):
                 self.assertEqual(server.end_by().status, 0)
 
     def test_sigterm_ends_a_program_whose_complaint_nobody_reads(self):
-        with socket.create_server(("127.0.0.1", 0)) as taken, full_pipe() as pipe:
+        with socket.create_server(("127.0.0.1", 0)) as taken, children.full_pipe() as pipe:
             host, port = taken.getsockname()
             with Server("--threads", "0", listen=f"{host}:{port}", awaits=False, stdout=pipe,
                         stderr=pipe) as server:
                 self.assertEqual(await_end_by_sigterm(server), -signal.SIGTERM)
 
     def test_sigterm_ends_a_load_whose_report_nobody_reads(self):
-        with Server("--threads", "0") as target, full_pipe() as pipe:
+        with Server("--threads", "0") as target, children.full_pipe() as pipe:
             command = [children.PROGRAM, "bench", target.address, "--connections", "1",
                        "--duration", "0.1", "--warmup", "0"]
             with children.Child(command, stdout=pipe, stderr=pipe) as load:
