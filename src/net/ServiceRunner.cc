@@ -36,6 +36,11 @@ class ServiceRunner::Impl : public std::enable_shared_from_this<Impl> {
       if (const auto self = weak.lock()) (self.get()->*method)(arguments...);
     };
   }
+  struct Served {
+    TcpServer* server;
+    bool isDraining = false;  // serverEnded() will be called for it
+  };
+
   void dropListeners();
   void becomeMain();
   void handleSignal(int signal);
@@ -43,14 +48,14 @@ class ServiceRunner::Impl : public std::enable_shared_from_this<Impl> {
   void handleSuccession(const Succession::Result& result);
   void giveWay();
   void drain();
-  void drain(TcpServer& server);
+  void drain(Served& served);
   void serverEnded();
 
   EventLoop* const loop_;
   const ServiceOptions options_;
   SystemdNotifier systemd_;
   UniqueFd predecessor_;  // the pipe to the process that this one takes over from
-  std::vector<TcpServer*> servers_;
+  std::vector<Served> servers_;
   std::size_t serversEnded_ = 0;
   bool isEnding_ = false;
   bool isSucceeding_ = false;  // a new process is starting
@@ -63,15 +68,15 @@ void ServiceRunner::Impl::prepare() {
 }
 
 void ServiceRunner::Impl::add(TcpServer* server) {
-  servers_.push_back(server);
+  servers_.push_back({server});
   if (servers_.size() > 1) InheritedListeners::ofProcess().shareAmongServers();
-  if (isEnding_) drain(*server);
+  if (isEnding_) drain(servers_.back());
 }
 
 void ServiceRunner::Impl::run() {
   GYRE_CHECK(!servers_.empty(), "a ServiceRunner runs servers: add them first");
-  for (TcpServer* server : servers_) {
-    if (!server->isStarted()) server->start();
+  for (const Served& served : servers_) {
+    if (!served.server->isStarted()) served.server->start();
   }
   dropListeners();
   if (predecessor_) {
@@ -104,16 +109,19 @@ void ServiceRunner::Impl::handleSignal(int signal) {
     systemd_.notify("STOPPING=1");
     return drain();
   }
-  for (TcpServer* server : servers_) server->stop();
+  drain();  // those for which memory was missing
+  for (const Served& served : servers_) served.server->stop();
 }
 
 void ServiceRunner::Impl::drain() {
   isEnding_ = true;
-  for (TcpServer* server : servers_) drain(*server);
+  for (Served& served : servers_) drain(served);
 }
 
-void ServiceRunner::Impl::drain(TcpServer& server) {
-  server.drain(options_.drainTime, whileAlive(&Impl::serverEnded));
+void ServiceRunner::Impl::drain(Served& served) {
+  if (served.isDraining) return;
+  served.server->drain(options_.drainTime, whileAlive(&Impl::serverEnded));
+  served.isDraining = true;
 }
 
 void ServiceRunner::Impl::serverEnded() {
@@ -125,8 +133,9 @@ void ServiceRunner::Impl::beginSuccession() {
   if (isSucceeding_) return logWarn("SIGUSR2: a new process is starting already");
   try {
     std::vector<HandedListener> listeners;
-    for (const TcpServer* server : servers_) {
-      for (HandedListener& one : server->listenersToHandOver()) listeners.push_back(std::move(one));
+    for (const Served& served : servers_) {
+      for (HandedListener& one : served.server->listenersToHandOver())
+        listeners.push_back(std::move(one));
     }
     Succession::begin(loop_, listeners, whileAlive(&Impl::handleSuccession));
     isSucceeding_ = true;
@@ -146,7 +155,7 @@ void ServiceRunner::Impl::handleSuccession(const Succession::Result& result) {
 
 void ServiceRunner::Impl::giveWay() {
   systemd_.stopWatchdog();
-  for (TcpServer* server : servers_) server->keepUnixPaths();
+  for (const Served& served : servers_) served.server->keepUnixPaths();
   if (!isEnding_) drain();
 }
 
