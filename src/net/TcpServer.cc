@@ -248,6 +248,7 @@ LoopStats statsOf(const LoopCounters& counters) {
   stats.acceptsNoMemory = counters.acceptsNoMemory.get();
   stats.acceptsAborted = counters.acceptsAborted.get();
   stats.receivesStarved = counters.receivesStarved.get();
+  stats.operationsNoMemory = counters.operationsNoMemory.get();
   stats.overflows = counters.overflows.get();
   stats.callbackFailures = counters.callbackFailures.get();
   stats.slowCallbacks = counters.slowCallbacks.get();

@@ -40,7 +40,6 @@ class BlockList {
 
   bool grow() noexcept {
     try {
-      chunks_.reserve(chunks_.size() + 1);
       chunks_.push_back(std::make_unique_for_overwrite<Slot[]>(kChunk));
     } catch (const std::bad_alloc&) {
       return false;

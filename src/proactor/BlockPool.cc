@@ -49,7 +49,9 @@ bool BlockPool::grow() noexcept {
   MappedMemory chunk = MappedMemory::map(kChunkBlocks * kBlockSize);
   if (!chunk) return false;
   try {
-    free_.reserve((chunks_.size() + 1) * kChunkBlocks);
+    // Doubling, so that all growth together costs linear time.
+    const std::size_t blocks = (chunks_.size() + 1) * kChunkBlocks;
+    if (blocks > free_.capacity()) free_.reserve(std::max(blocks, 2 * free_.capacity()));
     chunks_.push_back(std::move(chunk));
   } catch (const std::bad_alloc&) {
     return false;

@@ -13,6 +13,7 @@
 #include <new>
 #include <utility>
 
+#include "base/LogFormat.h"
 #include "proactor/BindUnix.h"
 #include "proactor/DescriptorPressure.h"
 #include "proactor/RawCall.h"
@@ -223,6 +224,8 @@ bool KernelProactor::beginOperation(IoContext& context, IoKind kind, SocketHandl
       sockets_.resize(index + 1);  // vector grows by doubling
     } catch (const std::bad_alloc&) {
       return false;
+      // It is counted on no socket, so that its end takes nothing from another operation there.
+      context.state().socket = SocketHandle().value();
     }
   }
   SocketState& state = sockets_[index];
@@ -234,10 +237,10 @@ bool KernelProactor::beginOperation(IoContext& context, IoKind kind, SocketHandl
 }
 
 void KernelProactor::endOperation(IoContext& context, IoResult result) {
-  const auto index = static_cast<std::size_t>(context.state().socket);
-  if (index < sockets_.size() && sockets_[index].operations > 0) {
-    --sockets_[index].operations;
-    if (context.kind() == IoKind::Send) sockets_[index].sending = false;
+  if (context.socket().isValid()) {
+    SocketState& state = sockets_[static_cast<std::size_t>(context.socket().value())];
+    --state.operations;
+    if (context.kind() == IoKind::Send) state.sending = false;
   }
   --operationsInFlight_;
   counters_.completed(context.kind()).add();
@@ -255,6 +258,14 @@ int KernelProactor::connectWithoutWaiting(SocketHandle socket, const InetAddress
 }
 
 bool KernelProactor::isCancelled(const IoContext& context) const noexcept {
+void KernelProactor::noteFailure(int error) noexcept {
+  if (error != ENOMEM) return;
+  counters_.operationsNoMemory.add();
+  if (wokenAt() < noMemoryLogDue_) return;
+  noMemoryLogDue_ = wokenAt() + std::chrono::seconds(1);
+  logError("memory is out: an operation cannot be started, and its connection will be closed");
+}
+
   if (context.isCancelRequested()) return true;
   const auto index = static_cast<std::size_t>(context.socket().value());
   return index < sockets_.size() && sockets_[index].cancelled;

@@ -50,7 +50,10 @@ class KernelProactor : public Proactor {
   void noteBusy() noexcept { busyUntil_ = cycleCount(); }
   int wakeFd() const noexcept { return wakeFd_.get(); }
 
-  // Books an operation on its socket. False when the table cannot grow: ENOMEM.
+  // An operation cannot be started: counts, and logs once a second, that memory is out.
+  void noteFailure(int error) noexcept;
+  // Books an operation on its socket. False when the table cannot grow: ENOMEM; then it ends as one
+  // of no socket.
   bool beginOperation(IoContext& context, IoKind kind, SocketHandle socket) noexcept;
   // Unbooks it and delivers the terminal completion. The context is not touched afterwards.
   void endOperation(IoContext& context, IoResult result);
@@ -74,6 +77,7 @@ class KernelProactor : public Proactor {
   bool slept_ = false;                // from beginSleep() to endSleep()
   std::uint64_t busyUntil_ = 0;       // by cycleCount()
   std::vector<SocketState> sockets_;  // by descriptor
+  TimePoint noMemoryLogDue_{};
 };
 
 }  // namespace gyre

@@ -29,8 +29,9 @@ struct LoopStats {
   std::uint64_t acceptsNoDescriptors = 0;
   std::uint64_t acceptsNoMemory = 0;
   std::uint64_t acceptsAborted = 0;
-  std::uint64_t receivesStarved = 0;  // ENOBUFS: no free buffer at that moment
-  std::uint64_t overflows = 0;        // of the completion queue
+  std::uint64_t receivesStarved = 0;     // ENOBUFS: no free buffer at that moment
+  std::uint64_t operationsNoMemory = 0;  // not started for want of memory: the connection closes
+  std::uint64_t overflows = 0;           // of the completion queue
   std::uint64_t callbackFailures = 0;
   std::uint64_t slowCallbacks = 0;              // longer than EventLoop::setSlowCallbackLimit
   std::chrono::nanoseconds longestCallback{0};  // those below a millisecond may count as 0

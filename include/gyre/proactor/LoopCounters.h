@@ -36,9 +36,10 @@ struct alignas(64) LoopCounters {
   Counter submissions;  // operations handed to the kernel, re-arms included
   std::array<Counter, kIoKinds> completions;  // delivered to handlers, by IoKind
   Counter directSends;                        // system calls of trySend
-  Counter rearms;           // streams and short sends the engine took up again by itself
-  Counter receivesStarved;  // ENOBUFS: a receive that found no free buffer
-  Counter overflows;        // the completion queue was full and the kernel kept the rest
+  Counter rearms;              // streams and short sends the engine took up again by itself
+  Counter receivesStarved;     // ENOBUFS: a receive that found no free buffer
+  Counter operationsNoMemory;  // could not be started: memory is out
+  Counter overflows;           // the completion queue was full and the kernel kept the rest
   Counter bytesReceived;
   Counter bytesSent;
   Counter accepts;

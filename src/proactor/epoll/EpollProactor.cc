@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <new>
+#include <string>
 
 #include "proactor/SocketErrors.h"
 #include "proactor/epoll/SocketCalls.h"
@@ -21,7 +23,15 @@ std::unique_ptr<Proactor> makeEpollProactor(const ProactorOptions& options) {
 }
 
 EpollProactor::EpollProactor(const ProactorOptions& options)
-    : hotSize_(std::max<std::size_t>(options.hotBufferSize, 1)), pausedAccepts_(*this) {
+    : hotSize_(std::max<std::size_t>(options.hotBufferSize, 1)),
+      hot_(new (std::nothrow) char[hotSize_]),
+      pausedAccepts_(*this) {
+  // Now, while it can be said: a loop without it would reset every client.
+  if (hot_ == nullptr) {
+    throwSetupError(
+        ENOMEM, "no memory for a receive buffer of " + std::to_string(hotSize_) + " bytes",
+        "raise RLIMIT_AS (ulimit -v), or ask for less (ProactorOptions::hotBufferSize)");
+  }
   const auto& disabled = options.disabledFeatures;
   if (std::find(disabled.begin(), disabled.end(), "epoll-pwait2") != disabled.end()) {
     set_.useMilliseconds();
@@ -136,6 +146,7 @@ void EpollProactor::enqueue(OperationChain& chain, IoContext& context) noexcept 
 
 // The end is known, but handlers run inside run() only.
 void EpollProactor::fail(IoContext& context, int error) noexcept {
+  noteFailure(error);
   context.state().error = static_cast<std::int16_t>(error);
   failed_.push(context);
 }

@@ -80,7 +80,6 @@ class EpollProactor final : public KernelProactor {
   void sendSome(std::int32_t fd, Watch& watch, IoContext& context);
   void checkConnect(std::int32_t fd, Watch& watch, IoContext& context);
   void checkPolls(std::int32_t fd, Watch& watch, std::uint32_t edges);
-  bool makeHotBuffer() noexcept;
 
   // A poll that was started and not looked at yet. Its events lie where other kinds have an error.
   static constexpr std::uint8_t kNewPoll = 0x10;
@@ -98,7 +97,7 @@ class EpollProactor final : public KernelProactor {
   static constexpr int kAcceptsPerTurn = 64;
 
   const std::size_t hotSize_;
-  std::unique_ptr<char[]> hot_;  // comes with the first receive
+  const std::unique_ptr<char[]> hot_;
   TransferPool transfers_;
   WatchTable watches_;
   EpollSet set_;

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <new>
 
 #include "proactor/epoll/EpollProactor.h"
 #include "proactor/epoll/SocketCalls.h"
@@ -124,7 +123,6 @@ bool EpollProactor::survivesAcceptError(Watch& watch, IoContext& context, int er
 }
 
 void EpollProactor::receiveSome(std::int32_t fd, Watch& watch, IoContext& context) {
-  if (!makeHotBuffer()) return finish(watch.input, context, {.error = ENOMEM});
   for (std::size_t left = kReceivesPerTurn; left > 0; --left) {
     const ssize_t received = receiveNow(fd, hot_.get(), hotSize_);
     if (received == -EAGAIN) return watch.clear(Watch::kReadable);
@@ -138,12 +136,6 @@ void EpollProactor::receiveSome(std::int32_t fd, Watch& watch, IoContext& contex
     if (context.isCancelRequested() || !watch.has(Watch::kReadable)) return;
   }
   watches_.pushWork(fd);
-}
-
-bool EpollProactor::makeHotBuffer() noexcept {
-  if (hot_ != nullptr) return true;
-  hot_.reset(new (std::nothrow) char[hotSize_]);
-  return hot_ != nullptr;
 }
 
 void EpollProactor::fillTransfer(std::int32_t fd, Watch& watch, IoContext& context) {

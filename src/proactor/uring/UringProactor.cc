@@ -38,19 +38,12 @@ UringProactor::UringProactor(const ProactorOptions& options)
       features_(requireFeatures(options)),
       ring_(openRing(options, features_)),
       wakeContext_(&UringProactor::handleWake),
-      pausedAccepts_(*this) {
+      pausedAccepts_(*this),
+      backlog_(ring_.grant().completionEntries) {
   // A guard only: nothing here needs a worker. An old kernel that does not know it is fine too.
   std::uint32_t workers[2] = {options.workersMax, options.workersMax};
   ring_.registerWith(IORING_REGISTER_IOWQ_MAX_WORKERS, workers, 2);
-  backlog_.reserve(ring_.grant().completionEntries);
-  // Where locked memory is short: now, while it can be said, and not with the first receive.
-  if (ring_.grant().completionEntries < options.completionEntries) {
-    const int result = openBuffers();
-    if (result < 0) {
-      const Refusal refusal = explainRefusal(-result);
-      throwSetupError(-result, "no receive buffers: " + refusal.cause, refusal.cure);
-    }
-  }
+  openBuffers();
   wakeContext_.start(IoKind::Read, SocketHandle(wakeFd()));
   armWake();
 }
@@ -80,12 +73,7 @@ void UringProactor::accept(IoContext& context, SocketHandle listener) noexcept {
 }
 
 void UringProactor::receive(IoContext& context, SocketHandle socket) noexcept {
-  if (!begin(context, IoKind::Receive, socket)) return;
-  if (!buffers_.isOpen()) {
-    const int result = openBuffers();
-    if (result < 0) return fail(context, -result);
-  }
-  armReceive(context);
+  if (begin(context, IoKind::Receive, socket)) armReceive(context);
 }
 
 void UringProactor::receiveInto(IoContext& context, SocketHandle socket,
@@ -197,15 +185,22 @@ IoResult UringProactor::trySend(SocketHandle socket, std::string_view bytes) noe
   return KernelProactor::trySend(socket, bytes.substr(0, ring_.sendLimit(bytes.size())));
 }
 
-// More buffers than the completion queue has places could not be handed out at once; and their
-// table is locked memory too, so that it shrinks with the ring.
-int UringProactor::openBuffers() {
-  const std::uint32_t count = options_.receiveBuffers;
+// At the start, while it can be said: a loop without them would reset every client. More buffers
+// than the completion queue has places could not be handed out at once; and their table is locked
+// memory too, so that it shrinks with the ring.
+void UringProactor::openBuffers() {
   const std::uint32_t useful =
       std::min(options_.receiveBuffersMax, ring_.grant().completionEntries);
-  const std::uint32_t countMax = std::max(count, useful);
-  loans_.open(countMax);
-  return buffers_.open(ring_, count, countMax, options_.receiveBufferSize);
+  const std::uint32_t count = std::max(options_.receiveBuffers, useful);
+  loans_.open(count);
+  const int result =
+      buffers_.open(ring_, options_.receiveBuffers, count, options_.receiveBufferSize);
+  if (result == 0) return;
+  throwSetupError(-result,
+                  "no memory for " + std::to_string(count) + " receive buffers of " +
+                      std::to_string(options_.receiveBufferSize) + " bytes",
+                  "raise RLIMIT_MEMLOCK (ulimit -l) and RLIMIT_AS (ulimit -v), or ask for fewer "
+                  "(ProactorOptions::receiveBuffersMax)");
 }
 
 // --- Starting and ending
@@ -225,6 +220,7 @@ UringProactor::Block* UringProactor::acquireBlock(IoContext& context) noexcept {
 
 // The end is known, but handlers run inside run() only.
 void UringProactor::fail(IoContext& context, int error) noexcept {
+  noteFailure(error);
   context.state().error = static_cast<std::int16_t>(error);
   failed_.push(context);
 }
@@ -250,7 +246,7 @@ io_uring_sqe& UringProactor::nextSqe() noexcept {
     counters_.enters.add();
     if (ring_.submit() != 0) flushOverflow();
     io_uring_cqe cqe;
-    while (ring_.take({&cqe, 1}) != 0) backlog_.push_back(cqe);
+    while (backlog_.makeRoom() && ring_.take({&cqe, 1}) != 0) backlog_.push(cqe);
   }
 }
 

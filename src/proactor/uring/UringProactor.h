@@ -21,6 +21,7 @@
 #include "proactor/MappedMemory.h"
 #include "proactor/PausedAccepts.h"
 #include "proactor/uring/BufferRing.h"
+#include "proactor/uring/CompletionBacklog.h"
 #include "proactor/uring/LoanCheck.h"
 #include "proactor/uring/Ring.h"
 #include "proactor/uring/UringFeatures.h"
@@ -91,8 +92,7 @@ class UringProactor final : public KernelProactor {
   void queueCancel(IoContext& context) noexcept;
   bool begin(IoContext& context, IoKind kind, SocketHandle socket) noexcept;
   Block* acquireBlock(IoContext& context) noexcept;
-  // 0 or -errno.
-  int openBuffers();
+  void openBuffers();
   void finish(IoContext& context, IoResult result);
   void fail(IoContext& context, int error) noexcept;
 
@@ -158,9 +158,9 @@ class UringProactor final : public KernelProactor {
   IoQueue sated_;    // … and had received since they were armed: behind those that had not
   IoQueue failed_;   // operations whose end is known, to be told in run()
   PausedAccepts pausedAccepts_;
-  TimePoint trimDue_ = kForever;       // looks whether a grown buffer ring is in use
-  std::uint64_t receivedBytes_ = 0;    // by the last look
-  std::vector<io_uring_cqe> backlog_;  // reaped in order to submit, not yet dispatched
+  TimePoint trimDue_ = kForever;     // looks whether a grown buffer ring is in use
+  std::uint64_t receivedBytes_ = 0;  // by the last look
+  CompletionBacklog backlog_;
   std::array<io_uring_cqe, kBatch> batch_;
   std::size_t batchSize_ = 0;
   bool running_ = false;

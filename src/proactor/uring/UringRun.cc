@@ -12,7 +12,7 @@ void UringProactor::run(TimePoint deadline) noexcept {
   loans_.beginRun();
   waitForCompletions(prepare() ? kNoWait : deadline);
   dispatch();
-  endRun(!starved_.isEmpty() || !sated_.isEmpty() || !backlog_.empty() || ring_.hasCompletions());
+  endRun(!starved_.isEmpty() || !sated_.isEmpty() || !backlog_.isEmpty() || ring_.hasCompletions());
   running_ = false;
 }
 
@@ -27,7 +27,7 @@ bool UringProactor::prepare() {
   resumeAccepts();
   const bool hasDelivered = deliverFailed();
   if (wokenAt() >= trimDue_) trimBuffers();
-  if (buffers_.isOpen()) buffers_.publish();
+  buffers_.publish();
   resumeStarved();
   return hasDelivered;
 }
@@ -71,14 +71,14 @@ void UringProactor::resumeStarved() noexcept {
 void UringProactor::trimBuffers() noexcept {
   const std::uint64_t received = counters_.bytesReceived.get();
   const bool isInUse = std::exchange(receivedBytes_, received) != received || buffers_.hasKept() ||
-                       ring_.hasCompletions() || ring_.isHolding() || !backlog_.empty();
+                       ring_.hasCompletions() || ring_.isHolding() || !backlog_.isEmpty();
   if (!isInUse) buffers_.giveBackPages();
   // Later in every case: a due time that stays in the past would let no wait begin.
   trimDue_ = isInUse ? now() + kTrimInterval : kForever;
 }
 
 bool UringProactor::mustNotWait() const noexcept {
-  if (cancelledQueued_ || !failed_.isEmpty() || !backlog_.empty()) return true;
+  if (cancelledQueued_ || !failed_.isEmpty() || !backlog_.isEmpty()) return true;
   // Starved receives go on in the next round, once these have shown how many buffers they took.
   return (!starved_.isEmpty() || !sated_.isEmpty()) && buffers_.available() > 0;
 }
@@ -103,11 +103,7 @@ void UringProactor::waitForCompletions(TimePoint deadline) {
 }
 
 std::size_t UringProactor::takeBatch() noexcept {
-  if (backlog_.empty()) return ring_.take(batch_);
-  const std::size_t count = std::min(backlog_.size(), kBatch);
-  std::copy_n(backlog_.begin(), count, batch_.begin());
-  backlog_.erase(backlog_.begin(), backlog_.begin() + static_cast<std::ptrdiff_t>(count));
-  return count;
+  return backlog_.isEmpty() ? ring_.take(batch_) : backlog_.take(batch_);
 }
 
 // Completions are copied out, the head is advanced, then handlers run. Bounded by what one queue
@@ -117,8 +113,8 @@ void UringProactor::dispatch() {
   while (left > 0) {
     batchSize_ = takeBatch();
     for (std::size_t i = 0; i < batchSize_; ++i) dispatchOne(batch_[i]);
-    if (buffers_.isOpen()) buffers_.publish();
-    if (batchSize_ < kBatch && backlog_.empty()) {
+    buffers_.publish();
+    if (batchSize_ < kBatch && backlog_.isEmpty()) {
       if (!ring_.hasOverflow()) break;
       flushOverflow();
     }
