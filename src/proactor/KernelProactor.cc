@@ -132,15 +132,8 @@ SocketHandle KernelProactor::socket(int family) noexcept {
 }
 
 SocketHandle KernelProactor::adopt(int fd) noexcept {
-  if (fd < 0) return SocketHandle::failed(EBADF);
-  // A listener may come from an engine of another kind, or from none.
-  int listens = 0;
-  socklen_t size = sizeof listens;
-  if (::getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) == 0 && listens != 0) {
-    const int flags = ::fcntl(fd, F_GETFL);
-    ::fcntl(fd, F_SETFL, (flags & ~O_NONBLOCK) | (socketFlags() & O_NONBLOCK));
-  }
-  return SocketHandle(fd);
+  // As it is: its flags belong to every process that shares it.
+  return fd < 0 ? SocketHandle::failed(EBADF) : SocketHandle(fd);
 }
 
 int KernelProactor::setOption(SocketHandle socket, SocketOption option, int value) noexcept {

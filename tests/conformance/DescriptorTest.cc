@@ -10,6 +10,8 @@
 #include <csignal>
 #include <cstdio>
 #include <cstring>
+#include <future>
+#include <memory>
 #include <thread>
 
 #include "support/ConformanceFixture.h"
@@ -235,6 +237,54 @@ TEST_P(DescriptorConformanceTest, Accept_blockingListenerWithTwoTakers_neverBloc
       return taken.size() == i;
     }));
   }
+}
+
+// The flags of a listener belong to every process that has it, and accept4 knows no MSG_DONTWAIT.
+TEST_P(DescriptorConformanceTest,
+       Accept_listenerThatAnotherProcessMadeBlocking_neverBlocksTheLoop) {
+  ConformanceSocket listener = listen();
+  const InetAddress address = proactor().localAddress(listener.get());
+  const UniqueFd shared(::dup(listener.get().value()));
+  std::vector<ConformanceSocket> taken;
+  ConformanceOperation accept(loop());
+  accept.onCompletion = [&](const IoResult& result) {
+    if (result.more) taken.emplace_back(loop(), result.socket);
+  };
+  accept.accept(listener.get());
+  loop().settle();
+  ASSERT_EQ(::fcntl(shared.get(), F_SETFL, ::fcntl(shared.get(), F_GETFL) & ~O_NONBLOCK), 0);
+  const auto client = world().connectTo(address);
+  // If the loop hangs in accept4, one client more lets it go.
+  std::promise<void> isOver;
+  std::unique_ptr<ConformancePeer> rescuer;
+  std::thread watch([&] {
+    const auto status = isOver.get_future().wait_for(std::chrono::seconds(5));
+    if (status == std::future_status::timeout) rescuer = world().connectTo(address);
+  });
+  EXPECT_TRUE(loop().runUntil([&] { return !taken.empty(); }));
+  isOver.set_value();
+  watch.join();
+  EXPECT_EQ(rescuer, nullptr) << "the loop waited for a client";
+}
+
+TEST_P(DescriptorConformanceTest, Adopt_listener_leavesItsFlagsToThoseWhoShareIt) {
+  UniqueFd own(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  const InetAddress any = InetAddress::loopback(0);
+  ASSERT_EQ(::bind(own.get(), any.sockaddrPtr(), any.length()), 0);
+  ASSERT_EQ(::listen(own.get(), 16), 0);
+  ConformanceSocket listener = adopt(::dup(own.get()));
+  std::vector<ConformanceSocket> taken;
+  ConformanceOperation accept(loop());
+  accept.onCompletion = [&](const IoResult& result) {
+    if (result.more) taken.emplace_back(loop(), result.socket);
+  };
+  accept.accept(listener.get());
+  std::vector<std::unique_ptr<ConformancePeer>> clients;
+  for (std::size_t i = 1; i <= 10; ++i) {
+    clients.push_back(world().connectTo(proactor().localAddress(listener.get())));
+    ASSERT_TRUE(loop().runUntil([&] { return taken.size() == i; }));
+  }
+  EXPECT_NE(::fcntl(own.get(), F_GETFL) & O_NONBLOCK, 0);
 }
 
 TEST_P(DescriptorConformanceTest, UnixSockets_listenConnectTransfer_workAsTcpDoes) {

@@ -4,8 +4,8 @@
 // kernel said; an edge of the descriptor's one registration says when trying again is worth it. So
 // a steady echo costs one epoll_wait, one recv and one send, and no epoll_ctl. Data moves with
 // MSG_DONTWAIT, so a blocking socket that was adopted stays blocking. A listener and a connecting
-// socket are made O_NONBLOCK (accept4 and connect know no such flag): that holds for every process
-// that shares the listener.
+// socket are made O_NONBLOCK (accept4 and connect know no such flag). A listener's flags belong to
+// every process that shares it, so they are looked at before each batch of accepts.
 //
 // Thread  The one that made it; wake() alone is for others.
 // Owns    The epoll set, one receive buffer for all sockets, 32 bytes per descriptor number.

@@ -91,6 +91,9 @@ void EpollProactor::serveInput(std::int32_t fd, Watch& watch) {
 }
 
 void EpollProactor::acceptSome(std::int32_t fd, Watch& watch, IoContext& context) {
+  // Another process may have made it blocking since: then accept4 would keep the loop.
+  const int error = setNonBlocking(fd);
+  if (error < 0) return finish(watch.input, context, {.error = -error});
   for (int left = kAcceptsPerTurn; left > 0; --left) {
     const int accepted = acceptNow(fd);
     if (accepted == -EAGAIN) return watch.clear(Watch::kReadable);
