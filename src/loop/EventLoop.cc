@@ -293,12 +293,15 @@ void EventLoop::trimBlocks() {
 }
 
 TimePoint EventLoop::waitDeadline(TimePoint deadline) const noexcept {
+  const TimePoint timeoutDue = wheel_ == nullptr ? kForever : wheel_->nextDue();
+  // They wait for the engine to catch up (runTimers), and for that it needs a deadline that has
+  // come.
+  if (timeoutDue <= proactor_->wokenAt()) return timeoutDue;
   // The mailbox is looked at again: the wake-up of a post is spent when a wait in between, nested
   // or skipped for a long batch, has taken notice of it.
   const bool hasArrivals = !arrivingTimers_->isEmpty() && arrivalsDue_ == kForever;
   const bool hasWork = hasFunctors() || !dirty_->isEmpty() || !mailbox_->isEmpty() || hasArrivals;
   if (hasWork || quit_.load(std::memory_order_acquire)) return kNoWait;
-  const TimePoint timeoutDue = wheel_ == nullptr ? kForever : wheel_->nextDue();
   return std::min({deadline, timers_->nextDue(), timeoutDue, trimDue_, arrivalsDue_});
 }
 

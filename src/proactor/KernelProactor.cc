@@ -86,11 +86,19 @@ void KernelProactor::bookBusy(Duration span, std::uint64_t countBefore) noexcept
   counters_.lagMax.raiseTo(busy);
 }
 
-void Proactor::endRun(bool isBehind) noexcept {
-  constexpr int kRunsBehindMax = 100;
-  if (isBehind && ++runsBehind_ < kRunsBehindMax) return;
+void Proactor::endRun() noexcept {
   runsBehind_ = 0;
-  caughtUpAt_ = wokenAt_;
+  caughtUpAt_ = taken_;
+}
+
+// A loop that is never through still has timeouts: each operation has had its turn twice after so
+// many runs, also one that has to wait behind those that have received nothing yet.
+void Proactor::endRunBehind(std::size_t perRun) noexcept {
+  constexpr std::size_t kMore = 10;
+  if (runsBehind_++ == 0) takenFirst_ = taken_;
+  if (runsBehind_ <= 2 * operationsInFlight_ / perRun + kMore) return;
+  runsBehind_ = 0;
+  caughtUpAt_ = takenFirst_;
 }
 
 // As steady_clock, without the way through the C++ library.
@@ -216,9 +224,9 @@ bool KernelProactor::beginOperation(IoContext& context, IoKind kind, SocketHandl
     try {
       sockets_.resize(index + 1);  // vector grows by doubling
     } catch (const std::bad_alloc&) {
-      return false;
       // It is counted on no socket, so that its end takes nothing from another operation there.
       context.state().socket = SocketHandle().value();
+      return false;
     }
   }
   SocketState& state = sockets_[index];
@@ -250,7 +258,6 @@ int KernelProactor::connectWithoutWaiting(SocketHandle socket, const InetAddress
   return error;
 }
 
-bool KernelProactor::isCancelled(const IoContext& context) const noexcept {
 void KernelProactor::noteFailure(int error) noexcept {
   if (error != ENOMEM) return;
   counters_.operationsNoMemory.add();
@@ -259,6 +266,7 @@ void KernelProactor::noteFailure(int error) noexcept {
   logError("memory is out: an operation cannot be started, and its connection will be closed");
 }
 
+bool KernelProactor::isCancelled(const IoContext& context) const noexcept {
   if (context.isCancelRequested()) return true;
   const auto index = static_cast<std::size_t>(context.socket().value());
   return index < sockets_.size() && sockets_[index].cancelled;

@@ -160,7 +160,8 @@ void SimProactor::run(TimePoint deadline) noexcept {
   runsAgain_ = woken_.exchange(false);
   kernel_.takeUpAgain();
   dispatch();
-  endRun(kernel_.isBehind());
+  noteTaken(wokenAt_);
+  kernel_.isBehind() ? endRunBehind(1) : endRun();
   running_ = false;
 }
 

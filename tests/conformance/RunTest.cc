@@ -151,6 +151,30 @@ TEST_P(RunConformanceTest, Wake_insideAHandler_theNextRunDoesNotWait) {
   EXPECT_LT(timeOf(proactor().now() + seconds(20)), seconds(10));
 }
 
+// Of as many as it takes to fill every batch, queue and pool on the way several times.
+TEST_P(WakeConformanceTest, CaughtUpAt_reachesAMoment_whenAllThatHadComeByThenIsDispatched) {
+  constexpr std::size_t kPeers = 1200;
+  std::vector<Link> links;
+  std::vector<std::unique_ptr<ConformanceOperation>> receives;
+  std::size_t received = 0;
+  for (std::size_t i = 0; i < kPeers; ++i) {
+    links.push_back(link());
+    receives.push_back(std::make_unique<ConformanceOperation>(loop()));
+    receives.back()->onCompletion = [&](const IoResult& result) { received += result.bytes; };
+    receives.back()->receive(links.back().near.get());
+  }
+  loop().settle();
+  for (int round = 0; round < 3; ++round) {
+    received = 0;
+    for (Link& each : links) ASSERT_EQ(each.far->sendSome("x"), 1U);
+    const TimePoint moment = proactor().now();
+    int runs = 0;
+    while (proactor().caughtUpAt() < moment && ++runs < 100'000) loop().run(moment);
+    EXPECT_EQ(received, kPeers) << "after " << runs << " runs";
+    EXPECT_LT(runs, 100'000);
+  }
+}
+
 TEST_P(WakeConformanceTest, Wake_fromAnotherThread_endsTheWait) {
   loop().settle();
   std::thread other([&engine = proactor()] {

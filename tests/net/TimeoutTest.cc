@@ -7,6 +7,7 @@
 #include "gyre/net/FrameReader.h"
 #include "gyre/net/LineCodec.h"
 #include "support/ServerFixture.h"
+#include "support/ServerProcess.h"
 
 namespace gyre {
 namespace {
@@ -208,6 +209,29 @@ TEST_F(TimeoutTest, StoppedForLongerThanTheTimeout_closesNobodyWhoSpokeMeanwhile
     for (Peer& peer : peers) ASSERT_EQ(peer.receive(1), "x");
   }
   EXPECT_EQ(timeouts(), 0U);
+}
+
+// As above, from outside: a paused virtual machine, a debugger, SIGSTOP.
+TEST_F(TimeoutTest, ProcessIsStoppedForLongerThanTheTimeout_closesNobodyWhoSpokeInTime) {
+  constexpr milliseconds kIdle{1500};
+  ServerProcess::Options options;
+  options.usualSizes = true;
+  options.idle = kIdle;
+  ServerProcess server(options);
+  std::vector<Peer> peers;
+  for (int i = 0; i < 700; ++i) peers.emplace_back(server.address());
+  const auto begin = Clock::now();
+  for (Peer& peer : peers) ASSERT_TRUE(peer.send("a"));
+  for (Peer& peer : peers) ASSERT_EQ(peer.receive(1), "a");
+  server.process().stop();
+  for (Peer& peer : peers) ASSERT_TRUE(peer.send("during"));
+  const auto sentIn = Clock::now() - begin;
+  std::this_thread::sleep_for(kIdle + milliseconds(100));
+  server.process().resume();
+  std::size_t served = 0;
+  for (Peer& peer : peers) served += peer.receive(6) == "during" ? 1 : 0;
+  // A machine so busy that sending took longer than the timeout proves nothing.
+  EXPECT_TRUE(served == peers.size() || sentIn > kIdle) << served << " were served";
 }
 
 }  // namespace

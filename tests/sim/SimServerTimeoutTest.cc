@@ -315,6 +315,21 @@ TEST_F(SimServerTimeoutTest, StoppedForHours_whoSpokeMeanwhile_isNotIdle) {
   EXPECT_EQ(timeouts(), 200u) << "from then on the time counts again";
 }
 
+// The kernel hands out little at a time, so that an empty queue says nothing.
+TEST_F(SimServerTimeoutTest, StoppedForHours_aRunFindsOneThing_whoSpokeMeanwhileIsNotIdle) {
+  SimOptions options;
+  options.faults[SimFault::CompletionsOneByOne] = 1;
+  rebuild(options);
+  startWith({.idle = 10s});
+  for (int i = 0; i < 200; ++i) client().connect(address()).send("hello").wait(5s).send("again");
+  run(1s);
+  ASSERT_EQ(ups(), 200u);
+  stopFor(3h);
+  run(5s);
+  EXPECT_EQ(overs(), 0u);
+  for (const auto& one : clients()) EXPECT_EQ(one->received(), "helloagain");
+}
+
 TEST_F(SimServerTimeoutTest, StoppedForHours_whoSaidNothing_timesOutOnce_andAtOnce) {
   startWith({.idle = 10s, .firstByte = 5s});
   crowd(500, 0ms);

@@ -113,8 +113,9 @@ class GYRE_API Proactor {
   virtual void cancelAll(SocketHandle socket) noexcept = 0;
 
   // Submits all that is queued, waits until something completes, wake() was called or the deadline
-  // has come, and dispatches. The only place where handlers run. REQUIRES: not called from a
-  // handler.
+  // has come, and dispatches. The only place where handlers run. A deadline (but kNoWait) that is
+  // not after wokenAt() makes it take all from the kernel that has come by now: see caughtUpAt().
+  // REQUIRES: not called from a handler.
   virtual void run(TimePoint deadline) noexcept = 0;
   // Operations that still owe a terminal completion, the engine's own not counted.
   std::size_t operationsInFlight() const noexcept { return operationsInFlight_; }
@@ -126,8 +127,9 @@ class GYRE_API Proactor {
   TimePoint wokenAt() const noexcept { return wokenAt_; }
   // The processor's counter then; 0 where time is not real.
   std::uint64_t wokenCount() const noexcept { return wokenCount_; }
-  // All that had come by then has been dispatched: that of the latest run() which left nothing
-  // behind for want of buffers or of time, or of the latest when a hundred have.
+  // All that had come by then has been dispatched. It moves on with runs whose deadline has come,
+  // and is behind now() by as long as dispatching takes. Timeouts of peers are judged by it: after
+  // a time in which the process was stopped, what peers sent meanwhile is found first.
   TimePoint caughtUpAt() const noexcept { return caughtUpAt_; }
   virtual std::uint64_t random() noexcept = 0;
 
@@ -167,8 +169,15 @@ class GYRE_API Proactor {
   LoopCounters& mutableCounters() noexcept { return counters_; }
 
  protected:
-  // The run is over. Behind: something that had come was left for the next one.
-  void endRun(bool isBehind) noexcept;
+  // All that had come by `time` has been taken from the kernel, or lies in the engine.
+  void noteTaken(TimePoint time) noexcept {
+    if (time > taken_) taken_ = time;
+  }
+  // The run is over, and all that was taken has been dispatched …
+  void endRun() noexcept;
+  // … or something is left for later ones, of which each dispatches `perRun` at least, oldest
+  // first.
+  void endRunBehind(std::size_t perRun) noexcept;
 
   LoopCounters counters_;
   std::size_t operationsInFlight_ = 0;
@@ -177,7 +186,9 @@ class GYRE_API Proactor {
 
  private:
   TimePoint caughtUpAt_{};
-  int runsBehind_ = 0;  // in a row
+  TimePoint taken_{};
+  TimePoint takenFirst_{};      // as it was when the runs behind began
+  std::size_t runsBehind_ = 0;  // in a row
 };
 
 // Makes the engine that `options.engine` names, on this thread. Throws std::system_error naming the

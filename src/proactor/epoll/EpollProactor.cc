@@ -184,11 +184,12 @@ void EpollProactor::run(TimePoint deadline) noexcept {
   // set right now would cost a system call per echo; but the next run() looks, whatever happens.
   if (!hasDelivered || waitPassedOver_) {
     waitPassedOver_ = false;
-    wait(hasDelivered || watches_.hasWork() || !failed_.isEmpty() ? kNoWait : deadline);
+    const bool isInHurry = hasDelivered || watches_.hasWork() || !failed_.isEmpty();
+    wait(deadline, isInHurry ? Patience::None : Patience::Waits);
   } else {
     waitPassedOver_ = true;
   }
-  endRun(watches_.hasWork());
+  watches_.hasWork() ? endRunBehind(kEvents) : endRun();
   running_ = false;
 }
 
@@ -219,16 +220,38 @@ void EpollProactor::resumeAccepts(TimePoint time) noexcept {
   }
 }
 
-void EpollProactor::wait(TimePoint deadline) {
+void EpollProactor::wait(TimePoint deadline, Patience patience) {
   deadline = std::min(deadline, pausedAccepts_.deadline());
   noteBusy();
-  const bool sleeps = deadline != kNoWait && beginSleep();
-  counters_.enters.add();
-  const std::size_t count = set_.wait(events_, sleeps ? deadline : kNoWait);
+  std::size_t count = 0;
+  if (deadline != kNoWait && deadline <= wokenAt()) {
+    count = takeAll();
+  } else if (deadline != kNoWait && patience == Patience::Waits && beginSleep()) {
+    counters_.enters.add();
+    count = set_.wait(events_, deadline);
+    if (count == 0) count = takeAll();
+  } else {
+    counters_.enters.add();
+    count = set_.wait(events_, kNoWait);
+  }
   endSleep();
   for (std::size_t i = 0; i < count; ++i) {
     if (events_[i].data.u64 != kWakeTag) dispatch(events_[i]);
   }
+}
+
+// The time is taken before: whatever came by then is among it. When it is more than fits, what is
+// left comes before all that is ready later, so that a number of looks has seen each descriptor.
+std::size_t EpollProactor::takeAll() noexcept {
+  if (fullLooks_ == 0) lookedAt_ = now();
+  counters_.enters.add();
+  const std::size_t count = set_.wait(events_, kNoWait);
+  const bool isAll = count < kEvents || ++fullLooks_ > operationsInFlight() / kEvents + 1;
+  if (isAll) {
+    fullLooks_ = 0;
+    noteTaken(lookedAt_);
+  }
+  return count;
 }
 
 void EpollProactor::dispatch(const epoll_event& event) {

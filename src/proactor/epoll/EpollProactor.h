@@ -63,7 +63,9 @@ class EpollProactor final : public KernelProactor {
   void performWork();
   void deliverFailed();
   void resumeAccepts(TimePoint time) noexcept;
-  void wait(TimePoint deadline);
+  enum class Patience : std::uint8_t { None, Waits };
+  void wait(TimePoint deadline, Patience patience);
+  std::size_t takeAll() noexcept;
   void dispatch(const epoll_event& event);
 
   // Working on one descriptor
@@ -105,6 +107,8 @@ class EpollProactor final : public KernelProactor {
   PausedAccepts pausedAccepts_;
   std::array<epoll_event, kEvents> events_;
   std::uint64_t delivered_ = 0;
+  TimePoint lookedAt_{};         // when the first of these began
+  std::size_t fullLooks_ = 0;    // in a row, by takeAll(), that left something in the set
   bool waitPassedOver_ = false;  // the last run() returned what was queued, and did not wait
   bool running_ = false;
 };

@@ -52,6 +52,10 @@ class Ring {
   // wait; max: for ever). 0 or -errno; the end of the time is no error. The kernel may take fewer
   // than are queued: the rest stays queued.
   int enter(std::uint32_t waitFor, std::chrono::nanoseconds timeout) noexcept;
+  // As enter() without waiting, and the kernel completes all that has come. To enter() it hands out
+  // some 20 pieces of deferred work at most (Linux 6.13), so that an empty completion queue does
+  // not mean that nothing has come.
+  int enterForAll() noexcept;
   // Submits without looking at completions: to make room in a full queue.
   int submit() noexcept;
   bool hasQueued() const noexcept;

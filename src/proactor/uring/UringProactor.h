@@ -77,6 +77,16 @@ class UringProactor final : public KernelProactor {
     iovec buffer;  // of a receiveInto or read, for taking it up again
   };
 
+  // What is known of a thread that polls the submission queue: see askPoller().
+  struct Poller {
+    bool isMarked = false;     // a marker is in flight
+    bool isQuiet = false;      // nothing has completed since the latest marker did
+    TimePoint markedAt{};      // when the latest was submitted
+    TimePoint markedBefore{};  // … and the one before it
+    TimePoint busySince{};     // when that was of the first of those that did not end quietly
+    std::size_t busy = 0;      // how many in a row
+  };
+
   // Engine bits of a context.
   static constexpr std::uint8_t kDataWaits = 0x10;   // the last completion said SOCK_NONEMPTY
   static constexpr std::uint8_t kTakenUp = 0x20;     // armed before: re-arms poll first
@@ -113,6 +123,11 @@ class UringProactor final : public KernelProactor {
   void trimBuffers() noexcept;
   bool mustNotWait() const noexcept;
   void waitForCompletions(TimePoint deadline);
+  int sleepUntil(TimePoint deadline) noexcept;
+  int takeAll() noexcept;
+  int askPoller() noexcept;
+  void handleMarker(std::uint64_t userData) noexcept;
+  void endRun() noexcept;
   void dispatch();
   std::size_t takeBatch() noexcept;
   void flushOverflow() noexcept;
@@ -142,6 +157,9 @@ class UringProactor final : public KernelProactor {
   // In `error` of an armed receive: full buffers in a row, small ones of a bulk stream, or this.
   static constexpr std::int16_t kNothingYet = -1;
   static constexpr std::size_t kBatch = 128;
+  // The user_data of what has no context: no address is so low.
+  static constexpr std::uint64_t kCancel = 0;
+  static constexpr std::uint64_t kMarker = 1;
   static constexpr std::chrono::milliseconds kTrimInterval{500};
 
   const ProactorOptions options_;
@@ -163,6 +181,7 @@ class UringProactor final : public KernelProactor {
   CompletionBacklog backlog_;
   std::array<io_uring_cqe, kBatch> batch_;
   std::size_t batchSize_ = 0;
+  Poller poller_;
   bool running_ = false;
   bool cancelledQueued_ = false;  // a context in starved_ may have to end
 };

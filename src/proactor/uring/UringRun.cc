@@ -12,8 +12,14 @@ void UringProactor::run(TimePoint deadline) noexcept {
   loans_.beginRun();
   waitForCompletions(prepare() ? kNoWait : deadline);
   dispatch();
-  endRun(!starved_.isEmpty() || !sated_.isEmpty() || !backlog_.isEmpty() || ring_.hasCompletions());
+  endRun();
   running_ = false;
+}
+
+void UringProactor::endRun() noexcept {
+  const bool isLeft = !starved_.isEmpty() || !sated_.isEmpty() || !backlog_.isEmpty() ||
+                      ring_.hasCompletions() || ring_.hasOverflow() || ring_.isHolding();
+  isLeft ? endRunBehind(options_.receiveBuffers) : Proactor::endRun();
 }
 
 // True when handlers ran.
@@ -86,20 +92,44 @@ bool UringProactor::mustNotWait() const noexcept {
 void UringProactor::waitForCompletions(TimePoint deadline) {
   deadline = std::min({deadline, pausedAccepts_.deadline(), trimDue_});
   noteBusy();
-  const bool sleeps = deadline != kNoWait && !mustNotWait() && beginSleep();
   int result = 0;
-  do {
-    auto timeout = std::chrono::nanoseconds::zero();
-    if (sleeps) timeout = deadline == kForever ? std::chrono::nanoseconds::max() : deadline - now();
+  if (deadline != kNoWait && deadline <= wokenAt()) {
+    result = takeAll();
+  } else if (deadline != kNoWait && !mustNotWait() && beginSleep()) {
+    result = sleepUntil(deadline);
+  } else {
     counters_.enters.add();
-    result = ring_.enter(sleeps ? 1 : 0, timeout);
-    // A signal is no reason to return early.
-  } while (result == -EINTR && sleeps && !ring_.hasCompletions());
+    result = ring_.enter(0, std::chrono::nanoseconds::zero());
+  }
   endSleep();
   // EAGAIN and EBUSY ask to reap first, which comes next; what was not submitted stays queued.
   GYRE_CHECK(
       result == 0 || result == -EINTR || result == -EAGAIN || result == -EBUSY || result == -ENOMEM,
       "io_uring_enter failed");
+}
+
+// Until a completion is there or the time has come. A signal is no reason to return early.
+int UringProactor::sleepUntil(TimePoint deadline) noexcept {
+  while (true) {
+    auto timeout = std::chrono::nanoseconds::max();
+    if (deadline != kForever) timeout = deadline - now();
+    if (timeout <= std::chrono::nanoseconds::zero()) return takeAll();
+    counters_.enters.add();
+    const int result = ring_.enter(1, timeout);
+    const bool goesOn = result == 0 || result == -EINTR;
+    if (!goesOn || ring_.hasCompletions() || ring_.isHolding()) return result;
+  }
+}
+
+// The time is taken before: whatever came by then is among it, however long we are kept from
+// running afterwards.
+int UringProactor::takeAll() noexcept {
+  if (options_.submissionPolling.enabled) return askPoller();
+  const TimePoint time = now();
+  counters_.enters.add();
+  const int result = ring_.enterForAll();
+  if (result == 0 && !ring_.hasQueued()) noteTaken(time);
+  return result;
 }
 
 std::size_t UringProactor::takeBatch() noexcept {
@@ -130,7 +160,9 @@ void UringProactor::flushOverflow() noexcept {
 }
 
 void UringProactor::dispatchOne(const io_uring_cqe& cqe) {
-  if (cqe.user_data == 0) return;  // a cancel's own completion: ENOENT and EALREADY are races
+  // A cancel's own completion (ENOENT and EALREADY are races), or that of a marker.
+  if (cqe.user_data <= kMarker) return handleMarker(cqe.user_data);
+  poller_.isQuiet = false;
   IoContext& context = *reinterpret_cast<IoContext*>(cqe.user_data);
   GYRE_CHECK(cqe.res != -EFAULT,
              "the kernel was given memory that is gone: it was freed in flight");
