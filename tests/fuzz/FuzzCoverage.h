@@ -16,7 +16,15 @@ struct FuzzCoverage {
   std::uint64_t turnedAway = 0;
   std::uint64_t probes = 0;
   std::uint64_t restarts = 0;
+  std::uint64_t slowest = 0;  // milliseconds of one run
+  std::uint64_t slowestSeed = 0;
   std::array<std::uint64_t, 13> reasons{};  // by CloseReason
+
+  void noteTime(std::uint64_t milliseconds, std::uint64_t seed) {
+    if (milliseconds <= slowest) return;
+    slowest = milliseconds;
+    slowestSeed = seed;
+  }
 };
 
 }  // namespace gyre

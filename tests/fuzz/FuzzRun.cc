@@ -60,6 +60,8 @@ void FuzzRun::play() {
                   std::to_string(left) + " afterwards");
   }
   judge();
+  const auto took = std::chrono::duration_cast<milliseconds>(Clock::now() - begin_).count();
+  coverage_.noteTime(static_cast<std::uint64_t>(took), scenario_.seed);
 }
 
 void FuzzRun::playPeers() {
@@ -144,7 +146,8 @@ void FuzzRun::probe() {
                        scenario_.options.timeouts.writeStall != TimeSpan();
   while (!verdict_.hasFailed() && !context_.isEnding) {
     if (probeOnce()) return;
-    if (mayFail && Clock::now() < until) continue;
+    // It may be closed, but it may not wait.
+    if (mayFail && crowd_->peers().back()->isFinished() && Clock::now() < until) continue;
     verdict_.fail("a new client is not served: " + crowd_->peers().back()->describe() + "; " +
                   server_->describe() + "; " + std::to_string(crowd_->parked()) +
                   " peers do not read");

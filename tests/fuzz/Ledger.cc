@@ -168,6 +168,7 @@ std::string Ledger::describe() const {
       ", reason " + std::to_string(static_cast<int>(reason_)) + ", error " + std::to_string(error_);
   if (isPaused_) text += ", paused";
   if (isEnding_) text += ", ending";
+  if (peer_ != nullptr) text += ", script: " + describeScript(*peer_->plan);
   return text;
 }
 

@@ -53,6 +53,7 @@ void sayCoverage(const std::vector<FuzzCoverage>& parts) {
     sum.turnedAway += part.turnedAway;
     sum.probes += part.probes;
     sum.restarts += part.restarts;
+    sum.noteTime(part.slowest, part.slowestSeed);
     for (std::size_t i = 0; i < sum.reasons.size(); ++i) sum.reasons[i] += part.reasons[i];
   }
   const auto number = [](std::uint64_t value) { return static_cast<unsigned long long>(value); };
@@ -62,6 +63,7 @@ void sayCoverage(const std::vector<FuzzCoverage>& parts) {
   std::printf("peers: %llu clean ends, %llu resets, %llu turned away; %llu probes, %llu restarts\n",
               number(sum.cleanEnds), number(sum.resets), number(sum.turnedAway), number(sum.probes),
               number(sum.restarts));
+  std::printf("slowest: %llu ms, seed %llu\n", number(sum.slowest), number(sum.slowestSeed));
   std::printf("close reasons:");
   for (const std::uint64_t count : sum.reasons) std::printf(" %llu", number(count));
   std::printf("\n");

@@ -63,6 +63,23 @@ std::string Scenario::describe() const {
   return text + flag("ends-while-parked", endsWhileParked) + number("restarts", restarts);
 }
 
+std::string_view stepName(PeerStep::Kind kind) noexcept {
+  static constexpr std::array<std::string_view, 11> kNames{
+      "send", "trickle",    "wait",          "await", "stop reading", "start reading",
+      "park", "half-close", "await the end", "close", "reset"};
+  return kNames[static_cast<std::size_t>(kind)];
+}
+
+std::string describeScript(const PeerPlan& plan) {
+  std::string text;
+  for (const PeerStep& step : plan.steps) {
+    if (!text.empty()) text += ", ";
+    text += stepName(step.kind);
+    if (step.amount != 0) text += " " + std::to_string(step.amount);
+  }
+  return text;
+}
+
 void fillPeerBytes(std::uint64_t key, std::uint64_t place, char* into, std::size_t size) noexcept {
   for (std::size_t i = 0; i < size; ++i) into[i] = peerByte(key, place + i);
 }

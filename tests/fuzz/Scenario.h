@@ -135,6 +135,9 @@ struct Scenario {
 
 // A peer that asks for four bytes and must get them.
 PeerPlan probePlan();
+// Its script in words.
+std::string describeScript(const PeerPlan& plan);
+std::string_view stepName(PeerStep::Kind kind) noexcept;
 
 // What a peer sends at a place of its stream.
 char peerByte(std::uint64_t key, std::uint64_t place) noexcept;

@@ -196,9 +196,6 @@ PeerHistory SocketPeer::history() const {
 }
 
 std::string SocketPeer::describe() const {
-  static constexpr std::array<const char*, 11> kSteps{
-      "send", "trickle",    "wait",          "await", "stop reading", "start reading",
-      "park", "half-close", "await the end", "close", "reset"};
   const std::vector<PeerStep>& steps = facts_.plan->steps;
   std::string text = "peer " + std::to_string(facts_.key) + " at " + address_.toString();
   text += isConnected_ ? "" : " (not connected)";
@@ -207,7 +204,7 @@ std::string SocketPeer::describe() const {
   text += ", received " + std::to_string(received_.size());
   text += end_ == End::Fin ? ", end" : end_ == End::Reset ? ", reset" : "";
   if (stepIndex_ < steps.size()) {
-    text += std::string(", at ") + kSteps[static_cast<std::size_t>(steps[stepIndex_].kind)];
+    text += ", at " + std::string(stepName(steps[stepIndex_].kind));
   }
   return text + (leftEarly_ ? ", left early" : "") + (isReading_ ? "" : ", does not read");
 }
