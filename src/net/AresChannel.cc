@@ -117,7 +117,10 @@ AresChannel::Channel AresChannel::makeChannel(ares_options options, int mask, co
 }
 
 AresChannel::AresChannel(EventLoop* loop, const ResolverOptions& options, Answer answer)
-    : loop_(loop), answer_(std::move(answer)), hosts_(makeChannel({}, 0, "f")) {
+    : loop_(loop),
+      answer_(std::move(answer)),
+      hosts_(makeChannel({}, 0, "f")),
+      timer_(loop, [this] { process(ARES_SOCKET_BAD, ARES_SOCKET_BAD); }) {
   GYRE_CHECK(options.tries > 0, "a resolver tries at least once");
   ares_options ares{};
   ares.timeout = tryMilliseconds(options);
@@ -136,7 +139,6 @@ AresChannel::AresChannel(EventLoop* loop, const ResolverOptions& options, Answer
 
 AresChannel::~AresChannel() {
   channel_.reset();  // answers what is pending, and closes the sockets
-  if (timer_.isValid()) loop_->cancel(timer_);
 }
 
 void AresChannel::readSearchList() {
@@ -214,21 +216,13 @@ void AresChannel::process(ares_socket_t readable, ares_socket_t writable) {
 }
 
 void AresChannel::updateTimer() {
-  if (timer_.isValid()) loop_->cancel(std::exchange(timer_, {}));
+  timer_.unset();
   timeval buffer{};
   const timeval* left = ::ares_timeout(channel_.get(), nullptr, &buffer);
   if (left == nullptr) return;
   // Rounded up: woken just before the time it would find nothing to do.
-  const auto delay =
-      std::chrono::seconds(left->tv_sec) + std::chrono::milliseconds(left->tv_usec / 1000 + 1);
-  try {
-    timer_ = loop_->runAfter(delay, [this] {
-      timer_ = {};
-      process(ARES_SOCKET_BAD, ARES_SOCKET_BAD);
-    });
-  } catch (const std::bad_alloc&) {
-    logWarn("a name server is waited for without a timeout: out of memory");
-  }
+  timer_.set(std::chrono::seconds(left->tv_sec) +
+             std::chrono::milliseconds(left->tv_usec / 1000 + 1));
 }
 
 // A socket is only known from here on: c-ares opens others merely to learn which address of ours

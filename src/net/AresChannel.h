@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "gyre/loop/EventLoop.h"
+#include "gyre/loop/ReservedTimer.h"
 #include "gyre/net/ResolveResult.h"
 #include "net/FamilyAnswers.h"
 #include "net/SearchList.h"
@@ -70,8 +71,8 @@ class AresChannel {
   SearchList searchList_;
   Channel hosts_;
   std::vector<std::shared_ptr<ResolverSocket>> sockets_;
-  TimerId timer_;
-  Channel channel_;  // ends first: what is pending is answered, and the sockets are closed
+  ReservedTimer timer_;  // a server that does not answer is given up without memory, too
+  Channel channel_;      // ends first: what is pending is answered, and the sockets are closed
 };
 
 }  // namespace gyre

@@ -13,12 +13,6 @@ namespace gyre {
 
 namespace {
 
-std::list<std::function<void()>> listOf(std::function<void()> done) {
-  std::list<std::function<void()>> list;
-  if (done) list.push_back(std::move(done));
-  return list;
-}
-
 void callEach(const std::list<std::function<void()>>& told, EventLoop& loop) noexcept {
   for (const auto& done : told) {
     try {
@@ -37,6 +31,18 @@ void callEach(const std::list<std::function<void()>>& told, EventLoop& loop) noe
 
 // --- Any thread. What another one asked for may come to its turn after the destructor, which is an
 // end too.
+
+TcpServer::DoneList TcpServer::listOf(std::function<void()> done) {
+  DoneList list;
+  if (!done) return list;
+  if (loop_->isInLoopThread() && !spare_.empty()) {
+    spare_.front() = std::move(done);
+    list.splice(list.end(), spare_);
+  } else {
+    list.push_back(std::move(done));
+  }
+  return list;
+}
 
 void TcpServer::drain(TimeSpan limit, std::function<void()> done) {
   DoneList told = listOf(std::move(done));
@@ -71,6 +77,7 @@ void TcpServer::prepareEnd() {
         {loop, makeRef<LoopCall>([loop, group, tell] { loop->visitResidents(group.get(), tell); }),
          makeRef<LoopCall>([loop, group] { loop->closeResidents(group.get()); })});
   }
+  spare_.emplace_back();
   drainTimer_.emplace(loop_, [this] { stopInLoop({}); });
 }
 

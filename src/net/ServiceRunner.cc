@@ -38,7 +38,8 @@ class ServiceRunner::Impl : public std::enable_shared_from_this<Impl> {
   }
   struct Served {
     TcpServer* server;
-    bool isDraining = false;  // serverEnded() will be called for it
+    std::function<void()> ended;  // serverEnded(), made beforehand: the first try needs no memory
+    bool isDraining = false;      // it will be called
   };
 
   void dropListeners();
@@ -68,7 +69,7 @@ void ServiceRunner::Impl::prepare() {
 }
 
 void ServiceRunner::Impl::add(TcpServer* server) {
-  servers_.push_back({server});
+  servers_.push_back({server, whileAlive(&Impl::serverEnded)});
   if (servers_.size() > 1) InheritedListeners::ofProcess().shareAmongServers();
   if (isEnding_) drain(servers_.back());
 }
@@ -106,8 +107,8 @@ void ServiceRunner::Impl::becomeMain() {
 void ServiceRunner::Impl::handleSignal(int signal) {
   if (signal == SIGUSR2) return beginSuccession();
   if (!isEnding_) {
-    systemd_.notify("STOPPING=1");
-    return drain();
+    drain();
+    return systemd_.notify("STOPPING=1");  // last: it needs memory
   }
   drain();  // those for which memory was missing
   for (const Served& served : servers_) served.server->stop();
@@ -120,7 +121,9 @@ void ServiceRunner::Impl::drain() {
 
 void ServiceRunner::Impl::drain(Served& served) {
   if (served.isDraining) return;
-  served.server->drain(options_.drainTime, whileAlive(&Impl::serverEnded));
+  auto ended = std::exchange(served.ended, nullptr);
+  if (!ended) ended = whileAlive(&Impl::serverEnded);
+  served.server->drain(options_.drainTime, std::move(ended));
   served.isDraining = true;
 }
 

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <thread>
+#include <utility>
 
 #include "gyre/base/UniqueFd.h"
 #include "gyre/net/Resolver.h"
@@ -84,6 +85,8 @@ class ClientRun : public LoopRun {
         if (connection->connected()) connection->send("x");
       });
       client_->setCloseCallback([this](const TcpConnectionPtr&) { ++closes_; });
+      client_->setConnectFailedCallback(
+          [this](const ConnectFailure& failure) { hasGivenUp_ = !failure.retryAfter; });
       client_->connect();
     });
   }
@@ -92,6 +95,8 @@ class ClientRun : public LoopRun {
     UniqueFd peer;
     // The client loses the connection when this returns.
     return runUntil([&] {
+      // Without memory to begin with it says so, and is to be asked again.
+      if (std::exchange(hasGivenUp_, false)) asSubject([&] { client_->connect(); });
       if (!peer) peer = listener_.accept();
       char byte = 0;
       const ssize_t got = peer ? ::recv(peer.get(), &byte, 1, 0) : -1;
@@ -110,9 +115,31 @@ class ClientRun : public LoopRun {
   int ups_ = 0;
   int downs_ = 0;
   int closes_ = 0;
+  bool hasGivenUp_ = false;
 };
 
-class ClientMemoryTest : public EveryAllocationTest {};
+class ClientMemoryTest : public EveryAllocationTest {
+ protected:
+  void connectAndReconnect(const RefusalPlan& plan) {
+    const std::size_t runs = refuseEach(plan, [&](RefusedAllocations& refused) {
+      const Listener listener;
+      ClientRun run(listener);
+      refused.begin();
+      run.start();
+      ASSERT_TRUE(run.isServed());
+      ASSERT_TRUE(run.isServed()) << "it does not connect again";
+      refused.end();
+      ASSERT_TRUE(run.isServed()) << "it does not connect any more";
+    });
+    EXPECT_GT(runs, 5U) << "it needs memory";
+  }
+};
+
+TEST_F(ClientMemoryTest, Retrying_connectsAgainWhateverIsRefused) { connectAndReconnect({}); }
+
+TEST_F(ClientMemoryTest, Retrying_connectsAgain_severalInARow) {
+  connectAndReconnect({.width = 5, .stride = 7});
+}
 
 TEST_F(ClientMemoryTest, Destructor_withAConnection_needsNoMemory) {
   const std::size_t runs = refuseEach({.width = 1000}, [&](RefusedAllocations& refused) {

@@ -113,15 +113,15 @@ class GYRE_API TcpServer {
 
   // Stops listening, closes every connection (not waiting for what is unsent), then calls `done` on
   // the base loop. Again: only adds another `done`, which comes also when the server is destroyed
-  // meanwhile. Without a `done` this cannot fail; with one it may throw std::bad_alloc: then
-  // nothing has begun.
+  // meanwhile. Without a `done` this cannot fail, nor with the first one on the base loop's thread;
+  // else it may throw std::bad_alloc: then nothing has begun.
   void stop(std::function<void()> done = {});
   // Stops listening, then lets every connection come to its end: runs the DrainCallback for each,
   // or, without one, closes each as soon as it pauses between requests
   // (ConnectionTimeouts::drainIdle). What still lives after the limit (zero: there is none) is
   // closed as by stop(); `done` as for stop(). With a DrainCallback a connection that neither the
-  // callback nor the peer ends stays until then. On another thread, or with a `done`, it may throw
-  // std::bad_alloc: then nothing has begun.
+  // callback nor the peer ends stays until then. On another thread it may throw std::bad_alloc, and
+  // with a `done` as stop(): then nothing has begun.
   void drain(TimeSpan limit, std::function<void()> done = {});
   // Accepted and not yet closed.
   std::size_t connectionCount() const noexcept;
@@ -175,6 +175,7 @@ class GYRE_API TcpServer {
   static void establish(EventLoop& loop, const RefPtr<ConnectionProfile>& profile,
                         const Arrivals& arrivals);
   void prepareEnd();
+  DoneList listOf(std::function<void()> done);
   void drainInLoop(TimeSpan limit, DoneList done) noexcept;
   void stopInLoop(DoneList done) noexcept;
   void closeAcceptors() noexcept;
@@ -195,6 +196,7 @@ class GYRE_API TcpServer {
   std::vector<Arrivals> arrivals_;  // of this iteration, by index of the loop
   std::unique_ptr<AcceptGate> gate_;
   DoneList onStopped_;
+  DoneList spare_;  // room for one more
   RefPtr<LoopCall> stopCall_;
   std::vector<LoopCalls> calls_;  // by index of the loop
   std::atomic<std::uint64_t> lastId_{0};
