@@ -25,7 +25,7 @@ constexpr std::size_t kFunctorBudget = 1024;
 constexpr std::size_t kFunctorsKept = 4096;
 // Callbacks of settle() that make others dirty have their turn in the same iteration, so often.
 constexpr int kSettleRounds = 4;
-constexpr std::chrono::milliseconds kTrimInterval{500};
+constexpr std::chrono::milliseconds kChoreInterval{500};
 // When there was no memory to take timers of other threads.
 constexpr std::chrono::milliseconds kArrivalsRetry{10};
 // Room for residents from the start, so that what a server places on its loops (listeners) needs no
@@ -60,6 +60,7 @@ EventLoop::EventLoop(const ProactorOptions& options)
       arrivingTimers_(std::make_unique<TimerInbox>()),
       mailbox_(makeRef<Mailbox>(this, proactor_.get())),
       dirty_(std::make_unique<DirtyQueue>()) {
+  setLeftOutHook(&EventLoop::noteLeftOutLine);
   reserveResidents();
 }
 
@@ -72,6 +73,7 @@ EventLoop::EventLoop(std::unique_ptr<Proactor> proactor)
       arrivingTimers_(std::make_unique<TimerInbox>()),
       mailbox_(makeRef<Mailbox>(this, proactor_.get())),
       dirty_(std::make_unique<DirtyQueue>()) {
+  setLeftOutHook(&EventLoop::noteLeftOutLine);
   reserveResidents();
 }
 
@@ -203,7 +205,7 @@ void EventLoop::iterate(TimePoint deadline) {
   runFunctors();
   runTimers();
   settleDirty();
-  trimBlocks();
+  runChores();
   isDispatching_ = true;
   proactor_->run(waitDeadline(deadline));
   isDispatching_ = false;
@@ -281,15 +283,24 @@ void EventLoop::settleDirty() {
   if (dirty_->isEmpty() && residents_->hasRemoved()) residents_->collect();
 }
 
-void EventLoop::trimBlocks() {
-  if (!blocks_->hasSurplus()) {
-    trimDue_ = kForever;
-  } else if (trimDue_ == kForever) {
-    trimDue_ = now() + kTrimInterval;
-  } else if (now() >= trimDue_) {
+// What need not be done at once: surplus blocks are given back, left-out log lines counted out.
+void EventLoop::runChores() {
+  if (!blocks_->hasSurplus() && !hasLeftOutLines_) {
+    choresDue_ = kForever;
+  } else if (choresDue_ == kForever) {
+    choresDue_ = now() + kChoreInterval;
+  } else if (now() >= choresDue_) {
     blocks_->trim();
-    trimDue_ = now() + kTrimInterval;
+    hasLeftOutLines_ = hasLeftOutLines_ && reportLeftOutLines();
+    choresDue_ = now() + kChoreInterval;
   }
+}
+
+// Not in a simulation: which lines are left out depends on real time, and what its loops do must
+// not.
+void EventLoop::noteLeftOutLine() noexcept {
+  EventLoop* loop = currentLoop;
+  if (loop != nullptr && loop->proactor_->wokenCount() != 0) loop->hasLeftOutLines_ = true;
 }
 
 TimePoint EventLoop::waitDeadline(TimePoint deadline) const noexcept {
@@ -302,7 +313,7 @@ TimePoint EventLoop::waitDeadline(TimePoint deadline) const noexcept {
   const bool hasArrivals = !arrivingTimers_->isEmpty() && arrivalsDue_ == kForever;
   const bool hasWork = hasFunctors() || !dirty_->isEmpty() || !mailbox_->isEmpty() || hasArrivals;
   if (hasWork || quit_.load(std::memory_order_acquire)) return kNoWait;
-  return std::min({deadline, timers_->nextDue(), timeoutDue, trimDue_, arrivalsDue_});
+  return std::min({deadline, timers_->nextDue(), timeoutDue, choresDue_, arrivalsDue_});
 }
 
 // A callback has run since the loop woke, or since the one before it returned.

@@ -135,13 +135,12 @@ void ClientCore::establish(SocketHandle socket) noexcept {
 }
 
 void ClientCore::tellFailed(const ConnectFailure& failure) noexcept {
-  try {
-    logInfo("client {}: cannot connect to {} ({}): {}", profile_->name, failure.address.toString(),
-            failure.reason, failure.error.message());
-  } catch (const std::bad_alloc&) {
-    logInfo("client {}: cannot connect: {}", profile_->name, failure.reason);
+  if (isEnded_) return;
+  if (!onFailed_) {
+    logInfo("client {}: cannot connect to {} ({}): {}", profile_->name, failure.address,
+            failure.reason, failure.error);
+    return;
   }
-  if (!onFailed_ || isEnded_) return;
   try {
     onFailed_(failure);
   } catch (const std::exception& error) {

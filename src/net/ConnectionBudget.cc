@@ -79,8 +79,8 @@ TcpConnection& TcpConnection::greediestOfLoop() noexcept {
 
 void TcpConnection::shed() noexcept {
   if (state() >= State::Joining || has(kAbortWanted)) return;
-  logWarn("connection {} was aborted: it holds {} KiB, and the server's memory budget is used up",
-          id_, charge_ * MemoryBudget::kUnit / 1024);
+  logWarn("connection {} of {} was aborted: it holds {} KiB, and the memory budget is used up", id_,
+          profile_->name, charge_ * MemoryBudget::kUnit / 1024);
   MemoryBudget& budget = profile_->group->budget();
   budget.shed.fetch_add(1, std::memory_order_relaxed);
   requestAbort(CloseReason::MemoryBudget, ENOBUFS);

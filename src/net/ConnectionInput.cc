@@ -126,10 +126,11 @@ void TcpConnection::limitInput() {
   if (isFull == has(kInputFull)) return;
   if (isFull) {
     logWarn(
-        "connection {}: reading pauses, because {} bytes of input are not retrieved (inputLimit is "
+        "connection {} of {}: reading pauses, because {} bytes of input are not retrieved "
+        "(inputLimit is "
         "{}): retrieve them as they come, or set ConnectionOptions::inputLimit above the largest "
         "message that is waited for",
-        id_, inputBytes(), profile_->options.inputLimit);
+        id_, profile_->name, inputBytes(), profile_->options.inputLimit);
     set(kInputFull);
   } else {
     clear(kInputFull);

@@ -57,8 +57,8 @@ class FrameReader {
   }
 
   void refuse(const TcpConnectionPtr& connection, Buffer& in, FrameStatus why) const {
-    logInfo("connection {} from {}: {}", connection->id(), connection->peerAddress().toString(),
-            describe(why));
+    logInfo("connection {} of {} from {}: {}", connection->id(), connection->profile().name,
+            connection->peerAddress(), describe(why));
     in.retrieveAll();
     if (onBadFrame_) onBadFrame_(connection, why);
     if (!connection->connected()) return;

@@ -108,10 +108,11 @@ void TcpConnection::handleThrow() noexcept {
   } catch (const std::bad_alloc&) {
     requestAbort(CloseReason::OutOfMemory, ENOMEM);
   } catch (const std::exception& error) {
-    logError("connection {}: a callback threw: {}", id_, error.what());
+    logError("connection {} of {}: a callback threw: {}", id_, profile_->name, error.what());
     requestAbort(CloseReason::CallbackFailed, 0);
   } catch (...) {
-    logError("connection {}: a callback threw something that is no std::exception", id_);
+    logError("connection {} of {}: a callback threw something that is no std::exception", id_,
+             profile_->name);
     requestAbort(CloseReason::CallbackFailed, 0);
   }
 }

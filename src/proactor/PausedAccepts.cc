@@ -42,9 +42,10 @@ void PausedAccepts::pause(IoContext& context, int error, TimePoint now, LoopCoun
   const bool descriptors = error == EMFILE || error == ENFILE;
   (descriptors ? counters.acceptsNoDescriptors : counters.acceptsNoMemory).add();
   if (failures_++ == 0) {
-    logWarn("accepting pauses: {}; clients wait in the backlog until a connection closes ({})",
-            std::strerror(error),
-            descriptors ? "raise RLIMIT_NOFILE, or limit the connections" : "memory is short");
+    logWarn(
+        "accepting on {} pauses: {}; clients wait in the backlog until a connection closes ({})",
+        proactor_.localAddress(context.socket()), std::strerror(error),
+        descriptors ? "raise RLIMIT_NOFILE, or limit the connections" : "memory is short");
   }
   deadline_ = now + backOff(failures_);
   paused_.push(context);

@@ -16,7 +16,7 @@ namespace gyre {
 
 class PausedAccepts {
  public:
-  explicit PausedAccepts(Proactor& proactor) noexcept : waiter_(proactor) {}
+  explicit PausedAccepts(Proactor& proactor) noexcept : proactor_(proactor), waiter_(proactor) {}
 
   // `error` is what accept said. Counts it, and logs the first of each back-off.
   void pause(IoContext& context, int error, TimePoint now, LoopCounters& counters);
@@ -35,6 +35,7 @@ class PausedAccepts {
  private:
   void forget() noexcept;
 
+  Proactor& proactor_;
   DescriptorWaiter waiter_;
   IoQueue paused_;
   TimePoint deadline_ = kForever;

@@ -76,6 +76,7 @@ class Recorder {
 class LogTest : public testing::Test {
  protected:
   void SetUp() override {
+    forgetLeftOutLines();
     setLogLevel(LogLevel::Info);
     setLogSink(recorder.sink());
   }
@@ -137,7 +138,7 @@ TEST_F(LogTest, ManyThreads_loseNothingAndKeepEachThreadsOrder) {
   std::vector<std::thread> threads;
   for (int t = 0; t < kThreads; ++t) {
     threads.emplace_back([t] {
-      for (int i = 0; i < kEach; ++i) logInfo("{} {}", t, i);
+      for (int i = 0; i < kEach; ++i) log(LogLevel::Info, fmt::format("{} {}", t, i));
       flushLog();
     });
   }
@@ -228,7 +229,7 @@ TEST_F(LogTest, BlockedSink_holdsUpNobody_andDropsTheOldestCounted) {
   recorder.close();
   log(LogLevel::Info, "first");
   recorder.awaitFirstMessage();
-  for (int i = 0; i < kMessages; ++i) logInfo("message {}", i);
+  for (int i = 0; i < kMessages; ++i) log(LogLevel::Info, fmt::format("message {}", i));
   flushLog();
   EXPECT_EQ(recorder.messages().size(), 1u);
   recorder.open();

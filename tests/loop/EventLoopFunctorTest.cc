@@ -15,6 +15,7 @@
 #include <thread>
 #include <vector>
 
+#include "base/LogFormat.h"
 #include "gyre/base/Log.h"
 #include "gyre/loop/EventLoop.h"
 #include "gyre/loop/EventLoopThread.h"
@@ -126,6 +127,7 @@ TEST_F(EventLoopFunctorTest, IsInLoopThread_elsewhere_isFalse) {
 
 TEST_F(EventLoopFunctorTest, Functor_throws_isLoggedAndCountedAndTheLoopLives) {
   std::vector<std::string> logged;
+  forgetLeftOutLines();
   setLogSink([&logged](LogLevel, std::string_view text) { logged.emplace_back(text); });
   std::string ran;
   loop_.queueInLoop([&ran] { ran += 'a'; });
@@ -137,7 +139,7 @@ TEST_F(EventLoopFunctorTest, Functor_throws_isLoggedAndCountedAndTheLoopLives) {
   setLogSink({});
   EXPECT_EQ(ran, "ab");
   EXPECT_EQ(loop_.counters().callbackFailures.get(), 3U);
-  ASSERT_EQ(logged.size(), 3U);
+  ASSERT_EQ(logged.size(), 2U) << "the third is of the kind of the first";
   EXPECT_NE(logged[0].find("on purpose"), std::string::npos) << logged[0];
 }
 

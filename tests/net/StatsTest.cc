@@ -1,6 +1,7 @@
 // The numbers of a server, and callbacks that hold their loop up.
 #include <thread>
 
+#include "base/LogFormat.h"
 #include "gyre/base/Log.h"
 #include "support/ServerFixture.h"
 
@@ -53,6 +54,7 @@ TEST_F(StatsTest, ReadFromAnotherThread_whileTheLoopsRun) {
 
 TEST_F(StatsTest, SlowCallback_isReportedWithItsConnection) {
   std::string logged;
+  forgetLeftOutLines();
   setLogSink([&logged](LogLevel, std::string_view text) { logged += std::string(text) + "\n"; });
   loop().setSlowCallbackLimit(milliseconds(50));
   std::uint64_t id = 0;

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/LogFormat.h"
 #include "gyre/base/Log.h"
 #include "proactor/PausedAccepts.h"
 #include "proactor/epoll/EpollProactor.h"
@@ -22,6 +23,7 @@ class PausedAcceptsTest : public testing::Test {
   static void ignore(IoContext&, const IoResult&) noexcept {}
 
   PausedAcceptsTest() {
+    forgetLeftOutLines();
     setLogSink([this](LogLevel, std::string_view text) { logged_.emplace_back(text); });
     // As an engine does before it pauses one; complete() ends the flight again.
     for (IoContext* context : {&a_, &b_}) context->start(IoKind::Accept, SocketHandle(3));
@@ -109,9 +111,32 @@ TEST_F(PausedAcceptsTest, Pause_isLoggedOncePerRowOfFailures) {
   for (int i = 0; i < 5; ++i) pauseOnce(kStart);
   ASSERT_EQ(logged().size(), 1U);
   EXPECT_NE(logged()[0].find("RLIMIT_NOFILE"), std::string::npos) << logged()[0];
+  forgetLeftOutLines();
   paused_.succeeded();
   pauseOnce(kStart);
   EXPECT_EQ(logged().size(), 2U);
+}
+
+// Clients that come and go at the limit end a row each.
+TEST_F(PausedAcceptsTest, Pause_manyRowsOfFailures_areOneLineASecond) {
+  for (int i = 0; i < 1000; ++i) {
+    pauseOnce(kStart);
+    paused_.succeeded();
+  }
+  EXPECT_LE(logged().size(), 2U) << "the second where the test took more than a second";
+}
+
+TEST_F(PausedAcceptsTest, Pause_isLoggedWithTheListenersAddress) {
+  const SocketHandle listener = proactor_->listen(InetAddress::loopback(0), {});
+  const std::string address = proactor_->localAddress(listener).toString();
+  IoContext context(&PausedAcceptsTest::ignore);
+  context.start(IoKind::Accept, listener);
+  pause(context, EMFILE, kStart);
+  takeDue(kForever);
+  context.complete({});
+  proactor_->close(listener);
+  ASSERT_EQ(logged().size(), 1U);
+  EXPECT_NE(logged()[0].find(address), std::string::npos) << logged()[0];
 }
 
 TEST_F(PausedAcceptsTest, TakeDue_atTheDeadline_isAllInOrder) {

@@ -20,6 +20,7 @@ RULES = {
     "columns": rules_text.check_columns,
     "functions": rules_text.check_functions,
     "words": rules_text.check_words,
+    "log-lines": rules_text.check_log_lines,
     "clocks": rules_text.check_clocks,
     "spans": rules_text.check_spans,
     "folders": rules_text.check_folders,

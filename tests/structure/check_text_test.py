@@ -109,6 +109,19 @@ class WordsTest(RuleTest):
         self.assertQuiet("words")
 
 
+class LogLinesTest(RuleTest):
+    def test_unlimited_lines_bite_in_the_library_only(self):
+        self.write("src/net/A.cc", 'log(LogLevel::Info, "x");\nstd::fprintf(stderr, "x");\n'
+                                   "std::cerr << 1;\ngyre::logFormatted(a, b, c);\n")
+        self.write("src/base/Log.cc", 'log(LogLevel::Info, "x");\n')
+        self.write("apps/gyre/A.cc", 'std::fprintf(stderr, "x");\n')
+        self.assertBites("log-lines", *[f"src/net/A.cc:{line}" for line in (1, 2, 3, 4)])
+
+    def test_limited_lines_and_other_names_are_quiet(self):
+        self.write("src/net/A.cc", 'logInfo("log(x)");\nreader.log(1);\nsnprintf(a, 1, "");\n')
+        self.assertQuiet("log-lines")
+
+
 class ClocksTest(RuleTest):
     def test_wall_clocks_bite_in_the_library_only(self):
         self.write("src/net/A.cc", "auto t = std::chrono::system_clock::now();\n")

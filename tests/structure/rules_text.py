@@ -17,6 +17,8 @@ SPANS = re.compile(r"(?<!<)\bstd::chrono::(hours|minutes|seconds|milliseconds|mi
                    r"\s+\w+\s*[{;,)=]")
 PARAMETERS = re.compile(r"\bDuration \w+[,)]")
 OF_USERS = ("include/gyre/co", "include/gyre/net")
+UNLIMITED_LINES = re.compile(
+    r"(?<![\w.>])(log|logFormatted|fprintf|printf|perror)\(|std::(cerr|cout)\b")
 SPEAKS_OF_THE_WORDS = ("tests/structure/",)
 
 
@@ -70,6 +72,18 @@ def check_functions(tree):
             if length > FUNCTION_LINES_MAX:
                 yield (f"{file.name}:{first}: {name} has {length} lines, at most "
                        f"{FUNCTION_LINES_MAX}: give its steps names")
+
+
+def check_log_lines(tree):
+    """A line that a peer can cause must not flood the log: only the limited forms are used."""
+    for file in tree.cpp:
+        if not file.is_in("src") or file.is_in("src/base"):
+            continue
+        for number, line in enumerate(file.code.splitlines(), 1):
+            match = UNLIMITED_LINES.search(line)
+            if match:
+                yield (f"{file.name}:{number}: '{match.group()}' is not limited to a line per "
+                       "second: use logInfo, logWarn or logError of base/LogFormat.h")
 
 
 def check_clocks(tree):

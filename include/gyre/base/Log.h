@@ -9,6 +9,10 @@
 //         (flushLog) and a replaced sink is let go, so it must live as long as main's statics.
 //         After fork the child starts a log thread of its own with its first message.
 //
+// Lines of the library at info and above are limited, because a peer can cause many of them: at
+// most one per second of each kind, and the next one of the kind, or a line of its own after two
+// seconds, says how many more there were.
+//
 // The environment variable GYRE_LOG=trace|debug|info|warn|error|off sets the first level; info
 // when it is not set. Without a sink of the user messages go to stderr, one line each.
 #pragma once

@@ -144,7 +144,8 @@ class GYRE_API EventLoop {
   void takeArrivedTimers() noexcept;
   void runTimers();
   void settleDirty();
-  void trimBlocks();
+  void runChores();
+  static void noteLeftOutLine() noexcept;
   void invoke(Functor& functor, const char* what) noexcept;
   void noteReturn(const char* what, std::uint64_t number) noexcept;
   void noteLong(Duration took, TimePoint returned, const char* what, std::uint64_t number) noexcept;
@@ -167,7 +168,7 @@ class GYRE_API EventLoop {
   RefPtr<LoopCall> calls_;         // taken with them
   std::unique_ptr<DirtyQueue> dirty_;
   std::size_t settling_ = 0;  // residents, in the round that runs
-  TimePoint trimDue_ = kForever;
+  TimePoint choresDue_ = kForever;
   TimePoint arrivalsDue_ = kForever;  // of timers that found no memory: the next try
   Duration slowLimit_ = std::chrono::milliseconds(500);
   std::uint64_t lastReturn_ = 0;  // of a callback, by the processor's counter
@@ -175,6 +176,7 @@ class GYRE_API EventLoop {
   std::atomic<std::uint64_t> lastTimer_{0};
   std::atomic<bool> quit_{false};
   bool isDispatching_ = false;
+  bool hasLeftOutLines_ = false;  // one of this thread, which has not been counted out
 };
 
 }  // namespace gyre

@@ -64,6 +64,7 @@ struct ConnectFailure {
 };
 
 // On the client's loop, never inside the user's own call. What it throws is logged and counted.
+// Without one a failure is logged.
 using ConnectFailedCallback = std::function<void(const ConnectFailure&)>;
 
 }  // namespace gyre
