@@ -46,28 +46,24 @@ class CurrentLoopScope {
   EventLoop* previous_;
 };
 
+std::unique_ptr<Proactor> ownEngine(std::unique_ptr<Proactor> proactor) {
+  GYRE_CHECK(proactor != nullptr, "an EventLoop was given no engine");
+  GYRE_CHECK(
+      proactor->isOwnThread(),
+      "an EventLoop was given an engine of another thread: make it on the thread of the loop");
+  return proactor;
+}
+
 }  // namespace
 
 EventLoop::EventLoop() : EventLoop(defaultProactorOptions()) {}
 
-EventLoop::EventLoop(const ProactorOptions& options)
-    : thread_(std::this_thread::get_id()),
-      options_(options),
-      blocks_(std::make_unique<BlockPool>()),
-      proactor_(makeProactor(options)),
-      residents_(std::make_unique<ResidentRegistry>()),
-      timers_(std::make_unique<TimerQueue>()),
-      arrivingTimers_(std::make_unique<TimerInbox>()),
-      mailbox_(makeRef<Mailbox>(this, proactor_.get())),
-      dirty_(std::make_unique<DirtyQueue>()) {
-  setLeftOutHook(&EventLoop::noteLeftOutLine);
-  reserveResidents();
-}
+EventLoop::EventLoop(const ProactorOptions& options) : EventLoop(makeProactor(options)) {}
 
 EventLoop::EventLoop(std::unique_ptr<Proactor> proactor)
     : thread_(std::this_thread::get_id()),
       blocks_(std::make_unique<BlockPool>()),
-      proactor_(std::move(proactor)),
+      proactor_(ownEngine(std::move(proactor))),
       residents_(std::make_unique<ResidentRegistry>()),
       timers_(std::make_unique<TimerQueue>()),
       arrivingTimers_(std::make_unique<TimerInbox>()),
@@ -100,6 +96,12 @@ EventLoop::~EventLoop() {
 }
 
 EventLoop* EventLoop::current() noexcept { return currentLoop; }
+
+const ProactorOptions& EventLoop::options() const noexcept {
+  static const ProactorOptions defaults;
+  const ProactorOptions* recipe = proactor_->recipe();
+  return recipe != nullptr ? *recipe : defaults;
+}
 
 // --- Any thread
 
@@ -180,6 +182,16 @@ void EventLoop::cancel(TimerId timer) {
 }
 
 // --- Loop thread
+
+void EventLoop::setSlowCallbackLimit(TimeSpan limit) {
+  assertInLoopThread();
+  slowLimit_ = limit.limit();
+}
+
+bool EventLoop::isDispatching() const {
+  assertInLoopThread();
+  return isDispatching_;
+}
 
 void EventLoop::loop() {
   assertInLoopThread();

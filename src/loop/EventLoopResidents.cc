@@ -42,10 +42,14 @@ std::size_t EventLoop::residentCount(const void* group) const noexcept {
 }
 
 void EventLoop::visitResidents(const void* group, const std::function<void(LoopResident&)>& visit) {
+  assertInLoopThread();
   residents_->visit(group, visit);
 }
 
-void EventLoop::closeResidents(const void* group) noexcept { residents_->beginClose(group); }
+void EventLoop::closeResidents(const void* group) noexcept {
+  assertInLoopThread();
+  residents_->beginClose(group);
+}
 
 // --- Timeouts of residents
 

@@ -13,6 +13,9 @@ EventLoopThread::EventLoopThread(LoopThreadOptions options, ThreadInitCallback i
 
 EventLoopThread::~EventLoopThread() {
   if (!thread_.joinable()) return;
+  GYRE_CHECK(thread_.get_id() != std::this_thread::get_id(),
+             "an EventLoopThread was destroyed on its loop's own thread, which it waits for: let "
+             "another thread do it");
   if (mailbox_) mailbox_->post(*quit_);
   thread_.join();
 }

@@ -6,6 +6,8 @@
 #include <system_error>
 #include <utility>
 
+#include "base/CallOrder.h"
+
 namespace gyre {
 namespace {
 
@@ -23,7 +25,7 @@ EventLoopThreadPool::EventLoopThreadPool(EventLoop* baseLoop, std::string name)
 EventLoopThreadPool::~EventLoopThreadPool() = default;
 
 void EventLoopThreadPool::setThreadNum(int count) {
-  GYRE_CHECK(!isStarted_, "setThreadNum belongs before start");
+  checkCalledBefore(!isStarted_, "setThreadNum", "start()");
   if (count < 0 || count > kThreadsMax) {
     throw std::system_error(EINVAL, std::generic_category(),
                             std::to_string(count) + " threads are not possible (use 0 to " +
@@ -32,23 +34,49 @@ void EventLoopThreadPool::setThreadNum(int count) {
   threadNum_ = count;
 }
 
+void EventLoopThreadPool::setCpus(std::vector<int> cpus) {
+  checkCalledBefore(!isStarted_, "setCpus", "start()");
+  cpus_ = std::move(cpus);
+}
+
+void EventLoopThreadPool::setLoops(std::vector<EventLoop*> loops) {
+  checkCalledBefore(!isStarted_, "setLoops", "start()");
+  loops_ = std::move(loops);
+}
+
 void EventLoopThreadPool::start(const ThreadInitCallback& init) {
   baseLoop_->assertInLoopThread();
   GYRE_CHECK(!isStarted_, "an EventLoopThreadPool was started twice");
-  if (loops_.empty()) {
-    try {
-      for (int i = 0; i < threadNum_; ++i) startThread(i, init);
-    } catch (...) {
-      loops_.clear();
-      threads_.clear();
-      throw;
-    }
-  }
+  if (loops_.empty()) startThreads(init);
+  checkLoops();
   if (loops_.empty()) {
     if (init) init(baseLoop_);
     loops_.push_back(baseLoop_);
   }
   isStarted_ = true;
+}
+
+// A socket that one engine has opened is handed to another one: so both must be of one kind.
+void EventLoopThreadPool::checkLoops() const {
+  for (const EventLoop* loop : loops_) {
+    GYRE_CHECK(loop != nullptr, "setLoops was given a null pointer for a loop");
+    GYRE_CHECK(loop->sharesSocketsWith(*baseLoop_),
+               "a loop given by setLoops has another engine than the base loop: make both from the "
+               "same ProactorOptions");
+  }
+}
+
+void EventLoopThreadPool::startThreads(const ThreadInitCallback& init) {
+  GYRE_CHECK(threadNum_ == 0 || baseLoop_->canBeMadeAlike(),
+             "the base loop was given an engine that cannot be made again for other threads: use "
+             "setThreadNum(0), or give loops of the same kind by setLoops");
+  try {
+    for (int i = 0; i < threadNum_; ++i) startThread(i, init);
+  } catch (...) {
+    loops_.clear();
+    threads_.clear();
+    throw;
+  }
 }
 
 void EventLoopThreadPool::startThread(int index, const ThreadInitCallback& init) {

@@ -49,6 +49,7 @@ RefPtr<LoopCall> Mailbox::take(std::vector<Functor>& functors) noexcept {
 void Mailbox::close() {
   const std::lock_guard lock(mutex_);
   proactor_ = nullptr;
+  hasEnded_.store(true, std::memory_order_release);
 }
 
 }  // namespace gyre

@@ -76,6 +76,7 @@ void SignalWatcher::end(int error) noexcept {
 }
 
 void SignalWatcher::beginClose() noexcept {
+  loop_->assertInLoopThread();
   if (!handle_.isValid() || std::exchange(isClosing_, true)) return;
   loop_->proactor().cancel(read_);
   loop_->markDirty(*this);

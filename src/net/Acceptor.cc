@@ -48,17 +48,20 @@ void Acceptor::startOrClose(const std::shared_ptr<Acceptor>& acceptor,
 }
 
 void Acceptor::pause() noexcept {
+  loop_->assertInLoopThread();
   if (std::exchange(isPaused_, true) || isClosing_) return;
   loop_->proactor().cancel(accept_);
 }
 
 // Where a cancel has not come to its end yet, its end resumes.
 void Acceptor::resume() noexcept {
+  loop_->assertInLoopThread();
   isPaused_ = false;
   if (!isClosing_ && !accept_.isInFlight()) loop_->proactor().accept(accept_, listener_);
 }
 
 void Acceptor::beginClose() noexcept {
+  loop_->assertInLoopThread();
   if (std::exchange(isClosing_, true) || !listener_.isValid()) return;
   loop_->proactor().cancel(accept_);
   loop_->markDirty(*this);

@@ -4,6 +4,7 @@
 #include <new>
 #include <utility>
 
+#include "base/CallOrder.h"
 #include "base/LogFormat.h"
 #include "net/ConnectionGroup.h"
 
@@ -39,6 +40,20 @@ void ClientCore::prepare(ConnectTarget target, std::string name) {
     if (const auto self = weak.lock()) self->tellFailed(failure);
   };
   connector_ = std::make_shared<Connector>(loop_, std::move(target), std::move(callbacks));
+}
+
+// --- Before connect
+
+void ClientCore::checkNotAsked(const char* call) const {
+  checkCalledBefore(!isAsked_.load(std::memory_order_relaxed), call, "connect()",
+                    "call it before the first connect()");
+}
+
+ConnectionProfile& ClientCore::profileBeforeConnect(const char* call) const {
+  checkCalledBefore(!isAsked_.load(std::memory_order_relaxed), call, "connect()",
+                    "call it before, or give the connection another profile (makeProfile, "
+                    "setProfile)");
+  return *profile_;
 }
 
 // --- Any thread

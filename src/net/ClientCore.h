@@ -5,6 +5,7 @@
 // Ends    By end(): after that nothing of the user's is called.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -34,6 +35,10 @@ class ClientCore final : public std::enable_shared_from_this<ClientCore> {
   ClientState state() const;
   TcpConnectionPtr connection() const;  // any thread
   ConnectionProfile& profile() const noexcept { return *profile_; }
+  // Any thread: connect() was called, so that what it reads is not to be changed any more.
+  void noteAsked() noexcept { isAsked_.store(true, std::memory_order_relaxed); }
+  void checkNotAsked(const char* call) const;
+  ConnectionProfile& profileBeforeConnect(const char* call) const;
   RefPtr<ConnectionProfile> makeProfile() const;
   Connector& connector() const noexcept { return *connector_; }
   void setFailedCallback(ConnectFailedCallback callback) { onFailed_ = std::move(callback); }
@@ -57,6 +62,7 @@ class ClientCore final : public std::enable_shared_from_this<ClientCore> {
   TcpConnectionPtr connection_;  // written on the loop, under the mutex
   TimePoint upSince_{};
   std::uint64_t lastId_ = 0;
+  std::atomic<bool> isAsked_{false};
   bool isWanted_ = false;         // connect() was called, and neither disconnect() nor stop() since
   bool isRetrying_ = false;       // a lost connection is replaced
   bool isAwaited_ = false;        // connect() was called while disconnecting

@@ -15,6 +15,7 @@ const ConnectionTimeouts& TcpConnection::timeouts() const noexcept {
 }
 
 void TcpConnection::setTimeouts(const ConnectionTimeouts& timeouts) {
+  assertInLoopThread();
   if (state() >= State::Joining) return;
   std::optional<ConnectionTimeouts>& own = extras().timeouts;
   const auto before = std::exchange(own, timeouts);

@@ -32,6 +32,7 @@ class ResolverCore final : public LoopResident, public std::enable_shared_from_t
   void cancel(ResolveId query);
   std::size_t pendingCount() const noexcept { return queries_.size(); }
   void end();
+  EventLoop* loop() const noexcept { return loop_; }
 
   void beginClose() noexcept override;
   void settle() noexcept override;

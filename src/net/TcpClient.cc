@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "gyre/base/Check.h"
 #include "net/ClientCore.h"
 
 namespace gyre {
@@ -11,7 +12,10 @@ TcpClient::TcpClient(EventLoop* loop, const InetAddress& server, std::string nam
 
 TcpClient::TcpClient(EventLoop* loop, Resolver* resolver, HostPort server, std::string name)
     : core_(ClientCore::make(loop, {.resolver = resolver, .name = std::move(server)},
-                             std::move(name))) {}
+                             std::move(name))) {
+  GYRE_CHECK(resolver->getLoop() == loop,
+             "a TcpClient was given the resolver of another loop: make one for each loop");
+}
 
 TcpClient::~TcpClient() {
   core_->loop()->assertInLoopThread();
@@ -21,38 +25,44 @@ TcpClient::~TcpClient() {
 // --- Before connect
 
 void TcpClient::setConnectOptions(const ConnectOptions& options) {
+  core_->checkNotAsked("setConnectOptions");
   core_->connector().setOptions(options);
 }
 void TcpClient::setConnectionOptions(const ConnectionOptions& options) {
-  core_->profile().options = options;
+  core_->profileBeforeConnect("setConnectionOptions").options = options;
 }
 void TcpClient::setConnectionCallback(ConnectionCallback callback) {
-  core_->profile().onConnection = std::move(callback);
+  core_->profileBeforeConnect("setConnectionCallback").onConnection = std::move(callback);
 }
 void TcpClient::setMessageCallback(MessageCallback callback) {
-  core_->profile().onMessage = std::move(callback);
+  core_->profileBeforeConnect("setMessageCallback").onMessage = std::move(callback);
 }
 void TcpClient::setWriteCompleteCallback(WriteCompleteCallback callback) {
-  core_->profile().onWriteComplete = std::move(callback);
+  core_->profileBeforeConnect("setWriteCompleteCallback").onWriteComplete = std::move(callback);
 }
 void TcpClient::setHighWaterMarkCallback(HighWaterMarkCallback callback,
                                          std::size_t highWaterMark) {
-  core_->profile().onHighWaterMark = std::move(callback);
-  core_->profile().options.highWaterMark = highWaterMark;
+  ConnectionProfile& profile = core_->profileBeforeConnect("setHighWaterMarkCallback");
+  profile.onHighWaterMark = std::move(callback);
+  profile.options.highWaterMark = highWaterMark;
 }
 void TcpClient::setHalfCloseCallback(HalfCloseCallback callback) {
-  core_->profile().onHalfClose = std::move(callback);
+  core_->profileBeforeConnect("setHalfCloseCallback").onHalfClose = std::move(callback);
 }
 void TcpClient::setCloseCallback(CloseCallback callback) {
-  core_->profile().onClose = std::move(callback);
+  core_->profileBeforeConnect("setCloseCallback").onClose = std::move(callback);
 }
 void TcpClient::setConnectFailedCallback(ConnectFailedCallback callback) {
+  core_->checkNotAsked("setConnectFailedCallback");
   core_->setFailedCallback(std::move(callback));
 }
 
 // --- Any thread
 
-void TcpClient::connect() { core_->post(&ClientCore::connect); }
+void TcpClient::connect() {
+  core_->noteAsked();
+  core_->post(&ClientCore::connect);
+}
 void TcpClient::disconnect() { core_->post(&ClientCore::disconnect); }
 void TcpClient::stop() { core_->post(&ClientCore::stop); }
 void TcpClient::enableRetry() { core_->post(&ClientCore::enableRetry); }
@@ -67,6 +77,9 @@ ClientState TcpClient::state() const {
   return core_->state();
 }
 
-RefPtr<ConnectionProfile> TcpClient::makeProfile() const { return core_->makeProfile(); }
+RefPtr<ConnectionProfile> TcpClient::makeProfile() const {
+  core_->loop()->assertInLoopThread();
+  return core_->makeProfile();
+}
 
 }  // namespace gyre

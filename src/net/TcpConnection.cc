@@ -68,6 +68,15 @@ bool TcpConnection::isInLoopThread() const noexcept {
   return EventLoop::current() == mailbox_->loop() && !disconnected();
 }
 
+// After the loop's end a handle is plain memory, and nobody else touches it.
+void TcpConnection::assertInLoopThread() const noexcept {
+  const EventLoop* current = EventLoop::current();
+  const bool isHere = current != nullptr ? current == mailbox_->loop() : mailbox_->isOwnThread();
+  GYRE_CHECK(isHere || mailbox_->hasEnded(),
+             "a connection was used on another thread than its loop's: use queueInLoop; only what "
+             "TcpConnection.h lists under \"Any thread\" is for other threads");
+}
+
 void TcpConnection::shutdown() { post(&TcpConnection::shutdownInLoop); }
 void TcpConnection::shutdownWrite() { post(&TcpConnection::shutdownWriteInLoop); }
 void TcpConnection::forceClose() { post(&TcpConnection::forceCloseInLoop); }
@@ -145,10 +154,12 @@ void TcpConnection::beginClose() noexcept { requestAbort(CloseReason::Aborted, 0
 // --- Loop thread
 
 void TcpConnection::setTcpNoDelay(bool on) noexcept {
+  assertInLoopThread();
   if (state() < State::Joining) proactor().setOption(socket_, SocketOption::NoDelay, on ? 1 : 0);
 }
 
 std::any& TcpConnection::context() {
+  assertInLoopThread();
   extras().isPinned = true;
   return extras().context;
 }
@@ -159,6 +170,7 @@ TcpConnection::Extras& TcpConnection::extras() {
 }
 
 void TcpConnection::setProfile(RefPtr<ConnectionProfile> profile) {
+  assertInLoopThread();
   if (!profile_) return;  // it has finished closing
   GYRE_CHECK(profile && profile->group.get() == profile_->group.get(),
              "a connection takes profiles of its own server only");
@@ -173,6 +185,7 @@ void TcpConnection::setProfile(RefPtr<ConnectionProfile> profile) {
 }
 
 void TcpConnection::setFilter(std::unique_ptr<ConnectionFilter> filter) {
+  assertInLoopThread();
   GYRE_CHECK(extras().filter == nullptr, "a connection has one filter");
   if (state() != State::Closed) extras().filter = std::move(filter);
 }

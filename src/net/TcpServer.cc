@@ -8,6 +8,7 @@
 #include <system_error>
 #include <utility>
 
+#include "base/CallOrder.h"
 #include "gyre/base/Check.h"
 #include "gyre/net/Acceptor.h"
 #include "net/AcceptGate.h"
@@ -44,8 +45,53 @@ TcpServer::~TcpServer() {
 
 // --- Before start
 
+// Whatever a server has been told is read by all its loops once it has started.
+void TcpServer::checkNotStarted(const char* call) const {
+  checkCalledBefore(phase_ == Phase::New, call, "start()");
+}
+
+ConnectionProfile& TcpServer::profileBeforeStart(const char* call) {
+  checkCalledBefore(
+      phase_ == Phase::New, call, "start()",
+      "call it before, or give a connection another profile (makeProfile, setProfile)");
+  return *profile_;
+}
+
+void TcpServer::setThreadNum(int count) {
+  checkNotStarted("setThreadNum");
+  pool_.setThreadNum(count);
+}
+void TcpServer::setThreadInitCallback(ThreadInitCallback callback) {
+  checkNotStarted("setThreadInitCallback");
+  threadInit_ = std::move(callback);
+}
+void TcpServer::setCpus(std::vector<int> cpus) {
+  checkNotStarted("setCpus");
+  pool_.setCpus(std::move(cpus));
+}
+void TcpServer::setLoops(std::vector<EventLoop*> loops) {
+  checkNotStarted("setLoops");
+  pool_.setLoops(std::move(loops));
+}
+void TcpServer::setListenOptions(const ListenOptions& options) {
+  checkNotStarted("setListenOptions");
+  listeners_.front().options = options;
+}
+void TcpServer::setAcceptMode(AcceptMode mode) {
+  checkNotStarted("setAcceptMode");
+  acceptMode_ = mode;
+}
+void TcpServer::setPlacement(Placement placement) {
+  checkNotStarted("setPlacement");
+  placement_ = placement;
+}
+void TcpServer::setPlacement(PlacementCallback callback) {
+  checkNotStarted("setPlacement");
+  choosePlace_ = std::move(callback);
+}
+
 void TcpServer::addListener(const InetAddress& address, const ListenOptions& options) {
-  GYRE_CHECK(phase_ == Phase::New, "addListener belongs before start");
+  checkNotStarted("addListener");
   Listener listener;
   listener.wanted = address;
   listener.address = address;
@@ -54,7 +100,7 @@ void TcpServer::addListener(const InetAddress& address, const ListenOptions& opt
 }
 
 void TcpServer::addListener(UniqueFd listener) {
-  GYRE_CHECK(phase_ == Phase::New, "addListener belongs before start");
+  checkNotStarted("addListener");
   int listens = 0;
   socklen_t size = sizeof listens;
   const int result = ::getsockopt(listener.get(), SOL_SOCKET, SO_ACCEPTCONN, &listens, &size);
@@ -70,32 +116,39 @@ void TcpServer::addListener(UniqueFd listener) {
 }
 
 void TcpServer::setLimits(const ServerLimits& limits) {
-  GYRE_CHECK(phase_ == Phase::New, "setLimits belongs before start");
+  checkNotStarted("setLimits");
   admission_->setLimits(limits);
 }
-void TcpServer::setAcceptFilter(AcceptFilter filter) { admission_->setFilter(std::move(filter)); }
+void TcpServer::setAcceptFilter(AcceptFilter filter) {
+  checkNotStarted("setAcceptFilter");
+  admission_->setFilter(std::move(filter));
+}
+void TcpServer::setConnectionOptions(const ConnectionOptions& options) {
+  profileBeforeStart("setConnectionOptions").options = options;
+}
 void TcpServer::setConnectionCallback(ConnectionCallback callback) {
-  profile_->onConnection = std::move(callback);
+  profileBeforeStart("setConnectionCallback").onConnection = std::move(callback);
 }
 void TcpServer::setMessageCallback(MessageCallback callback) {
-  profile_->onMessage = std::move(callback);
+  profileBeforeStart("setMessageCallback").onMessage = std::move(callback);
 }
 void TcpServer::setWriteCompleteCallback(WriteCompleteCallback callback) {
-  profile_->onWriteComplete = std::move(callback);
+  profileBeforeStart("setWriteCompleteCallback").onWriteComplete = std::move(callback);
 }
 void TcpServer::setHighWaterMarkCallback(HighWaterMarkCallback callback,
                                          std::size_t highWaterMark) {
-  profile_->onHighWaterMark = std::move(callback);
-  profile_->options.highWaterMark = highWaterMark;
+  ConnectionProfile& profile = profileBeforeStart("setHighWaterMarkCallback");
+  profile.onHighWaterMark = std::move(callback);
+  profile.options.highWaterMark = highWaterMark;
 }
 void TcpServer::setHalfCloseCallback(HalfCloseCallback callback) {
-  profile_->onHalfClose = std::move(callback);
+  profileBeforeStart("setHalfCloseCallback").onHalfClose = std::move(callback);
 }
 void TcpServer::setCloseCallback(CloseCallback callback) {
-  profile_->onClose = std::move(callback);
+  profileBeforeStart("setCloseCallback").onClose = std::move(callback);
 }
 void TcpServer::setDrainCallback(DrainCallback callback) {
-  profile_->onDrain = std::move(callback);
+  profileBeforeStart("setDrainCallback").onDrain = std::move(callback);
 }
 
 // --- Starting
@@ -205,6 +258,7 @@ InetAddress TcpServer::listenAddress(std::size_t index) const {
 }
 
 std::vector<int> TcpServer::listenerDescriptors() const {
+  loop_->assertInLoopThread();
   std::vector<int> descriptors;
   for (const Listener& listener : listeners_) {
     for (const SocketHandle socket : listener.sockets) descriptors.push_back(socket.value());
@@ -213,6 +267,7 @@ std::vector<int> TcpServer::listenerDescriptors() const {
 }
 
 void TcpServer::keepUnixPaths() {
+  loop_->assertInLoopThread();
   for (Listener& listener : listeners_) {
     if (listener.path != nullptr) listener.path->keep();
   }

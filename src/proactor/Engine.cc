@@ -3,6 +3,7 @@
 #include <mutex>
 #include <optional>
 #include <system_error>
+#include <utility>
 
 #include "base/LogFormat.h"
 #include "gyre/proactor/EngineReport.h"
@@ -69,12 +70,23 @@ Engine decideEngine() {
 
 }  // namespace
 
-std::unique_ptr<Proactor> makeProactor(const ProactorOptions& options) {
-  checkLogEnvironment();
+namespace {
+
+std::unique_ptr<Proactor> makeEngine(const ProactorOptions& options) {
   const Engine engine = options.engine == Engine::Auto ? decideEngine() : options.engine;
   if (engine == Engine::Epoll) return makeEpollProactor(options);
   if (options.engine == Engine::Uring) uringSupportPatiently();
   return makeUringProactor(options);
+}
+
+}  // namespace
+
+std::unique_ptr<Proactor> makeProactor(const ProactorOptions& options) {
+  checkLogEnvironment();
+  auto recipe = std::make_unique<const ProactorOptions>(options);
+  auto engine = makeEngine(options);
+  engine->recipe_ = std::move(recipe);
+  return engine;
 }
 
 EngineReport inspectEpoll(const ProactorOptions& options) {

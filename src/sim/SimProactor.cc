@@ -34,6 +34,11 @@ void SimProactor::checkThread() const {
   GYRE_CHECK(std::this_thread::get_id() == thread_, "an engine is used on the thread that made it");
 }
 
+bool SimProactor::sharesSocketsWith(const Proactor& other) const noexcept {
+  const auto* simulated = dynamic_cast<const SimProactor*>(&other);
+  return simulated != nullptr && &simulated->world_ == &world_;
+}
+
 // --- Operations
 
 SimOperation& SimProactor::begin(IoContext& context, IoKind kind, SocketHandle handle) {

@@ -31,6 +31,7 @@ class SimProactor final : public Proactor, public SimEngine {
 
   void wake() noexcept override { woken_ = true; }
   std::string_view name() const noexcept override { return "sim"; }
+  bool sharesSocketsWith(const Proactor& other) const noexcept override;
 
   void accept(IoContext& context, SocketHandle listener) noexcept override;
   void receive(IoContext& context, SocketHandle socket) noexcept override;

@@ -2,6 +2,8 @@
 
 #include <thread>
 
+#include "gyre/loop/EventLoop.h"
+#include "gyre/net/TcpServer.h"
 #include "sim/SimFixture.h"
 
 namespace gyre {
@@ -209,6 +211,27 @@ TEST(SimNetworkChecksTest, Engine_usedOnAnotherThread_isCaught) {
   SimNetwork network;
   const auto engine = network.makeProactor("engine");
   EXPECT_DEATH(std::thread([&] { engine->run(kNoWait); }).join(), "the thread that made it");
+}
+
+// --- Loops
+
+TEST_F(SimChecksTest, Server_withThreads_onASimulatedLoop_isRefusedWithTheRemedy) {
+  EventLoop loop(network().makeProactor("loop"));
+  TcpServer server(&loop, InetAddress("127.0.0.1:0"), "server");
+  server.setThreadNum(2);
+  EXPECT_DEATH(server.start(),
+               "use setThreadNum\\(0\\), or give loops of the same kind by setLoops");
+}
+
+TEST_F(SimChecksTest, Server_withLoopsOfAnotherNetwork_isRefused) {
+  SimNetwork other({.seed = 2});
+  EventLoop loop(network().makeProactor("loop"));
+  EventLoop near(network().makeProactor("near"));
+  EventLoop far(other.makeProactor("far"));
+  EXPECT_TRUE(loop.sharesSocketsWith(near));
+  TcpServer server(&loop, InetAddress("127.0.0.1:0"), "server");
+  server.setLoops({&near, &far});
+  EXPECT_DEATH(server.start(), "another engine than the base loop");
 }
 
 }  // namespace

@@ -38,7 +38,9 @@ class GYRE_API EventLoop {
   // Chooses its engine: defaultProactorOptions(). Throws std::system_error naming cause and cure.
   EventLoop();
   explicit EventLoop(const ProactorOptions& options);
-  // REQUIRES: the proactor was made on this thread.
+  // Loops of other threads are made like it where makeProactor() made the engine; for an engine
+  // that was made otherwise a server has no threads (setThreadNum(0)), or loops of the user's
+  // (setLoops). REQUIRES: the proactor was made on this thread.
   explicit EventLoop(std::unique_ptr<Proactor> proactor);
   EventLoop(const EventLoop&) = delete;
   EventLoop& operator=(const EventLoop&) = delete;
@@ -79,7 +81,15 @@ class GYRE_API EventLoop {
   const LoopCounters& counters() const noexcept { return proactor_->counters(); }
   // Outlives the loop: how to reach it without knowing whether it still lives.
   const RefPtr<Mailbox>& mailbox() const noexcept { return mailbox_; }
-  const ProactorOptions& options() const noexcept { return options_; }
+  // What its engine was made from; the defaults for an engine that makeProactor() has not made.
+  const ProactorOptions& options() const noexcept;
+  // True when loops of other threads can be made with an engine like this one's.
+  bool canBeMadeAlike() const noexcept { return proactor_->recipe() != nullptr; }
+  // True when a socket may be moved from this loop to the other.
+  bool sharesSocketsWith(const EventLoop& other) const noexcept {
+    return proactor_->sharesSocketsWith(*other.proactor_);
+  }
+  TimePoint now() const noexcept { return proactor_->now(); }
 
   // --- Loop thread
 
@@ -87,16 +97,16 @@ class GYRE_API EventLoop {
   void loop();
   // A callback, functor or timer that holds the loop up for longer is logged (at most once a
   // second) and counted: 500 ms unless said, zero: no limit. Exact to 4 ms.
-  void setSlowCallbackLimit(TimeSpan limit) noexcept { slowLimit_ = limit.limit(); }
+  void setSlowCallbackLimit(TimeSpan limit);
   // One iteration that waits until the deadline at most. REQUIRES: not from an I/O handler.
   void runOnce(TimePoint deadline);
   // How exact the timeouts of connections are: 100 ms unless said. Throws std::system_error
   // (EINVAL) unless it is 1 ms to 1 h. REQUIRES: no connection with timeouts lives on the loop.
   void setTimeoutTick(TimeSpan tick);
-  TimePoint now() const noexcept { return proactor_->now(); }
+  // Its verbs belong on the loop's thread too. Not checked: they are the path of every message.
   Proactor& proactor() noexcept { return *proactor_; }
   // True exactly while handlers of completions run, or the settle() of residents: user callbacks.
-  bool isDispatching() const noexcept { return isDispatching_; }
+  bool isDispatching() const;
 
   // --- Internal: timers that must not fail
 
@@ -154,7 +164,6 @@ class GYRE_API EventLoop {
   void finishFunctors();
 
   const std::thread::id thread_;
-  const ProactorOptions options_;
   std::unique_ptr<BlockPool> blocks_;  // outlives what may write to it
   std::unique_ptr<Proactor> proactor_;
   std::unique_ptr<ResidentRegistry> residents_;

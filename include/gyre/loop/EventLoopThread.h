@@ -1,6 +1,6 @@
 // EventLoopThread: a thread that runs one EventLoop.
 //
-// Thread  startLoop() and the destructor on one thread, not the loop's.
+// Thread  startLoop() and the destructor on one thread, not the loop's (CHECKed).
 // Owns    The thread; the loop lives on it.
 // Ends    Its destructor quits the loop and joins the thread.
 #pragma once
@@ -19,7 +19,7 @@ namespace gyre {
 using ThreadInitCallback = std::function<void(EventLoop*)>;
 
 struct LoopThreadOptions {
-  ProactorOptions proactor;
+  ProactorOptions proactor = defaultProactorOptions();
   std::string name = "gyre";  // as ps -L shows it: 15 characters at most
   int cpu = -1;               // pins the thread to a CPU; -1: does not
 };

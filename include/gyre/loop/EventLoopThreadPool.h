@@ -23,17 +23,19 @@ class GYRE_API EventLoopThreadPool {
   EventLoopThreadPool& operator=(const EventLoopThreadPool&) = delete;
   ~EventLoopThreadPool();
 
-  // Before start
+  // Before start (CHECKed)
 
   // 0: everything on the base loop. Default: the CPUs this process may use.
   // Throws std::system_error (EINVAL) outside 0..kThreadsMax.
   void setThreadNum(int count);
   // Pins the threads to these CPUs, in turn. Empty: no pinning.
-  void setCpus(std::vector<int> cpus) { cpus_ = std::move(cpus); }
+  void setCpus(std::vector<int> cpus);
   // Loops that the user runs himself, instead of threads. They outlive the pool.
-  void setLoops(std::vector<EventLoop*> loops) { loops_ = std::move(loops); }
+  void setLoops(std::vector<EventLoop*> loops);
   // Returns when all loops are ready. With no threads, `init` runs with the base loop, here. Throws
-  // what starting a thread threw; then none is left running.
+  // what starting a thread threw; then none is left running. The threads' loops have engines like
+  // the base loop's. REQUIRES: the base loop's engine can be made again (EventLoop.h), or there are
+  // no threads; the user's loops have engines that share sockets with it.
   void start(const ThreadInitCallback& init = {});
 
   // After start
@@ -47,6 +49,8 @@ class GYRE_API EventLoopThreadPool {
   const std::string& name() const noexcept { return name_; }
 
  private:
+  void startThreads(const ThreadInitCallback& init);
+  void checkLoops() const;
   void startThread(int index, const ThreadInitCallback& init);
 
   EventLoop* const baseLoop_;

@@ -8,6 +8,7 @@
 #include <atomic>
 #include <cstddef>
 #include <mutex>
+#include <thread>
 #include <vector>
 
 #include "gyre/base/Export.h"
@@ -28,6 +29,10 @@ class GYRE_API Mailbox : public RefCounted {
   // Queues the functor and wakes the loop. False when the loop has ended: the functor is destroyed
   // here, unrun. May throw std::bad_alloc: then nothing was queued.
   bool post(Functor functor);
+  // True on the thread that made it, which is the loop's.
+  bool isOwnThread() const noexcept { return std::this_thread::get_id() == thread_; }
+  // True once post() says no.
+  bool hasEnded() const noexcept { return hasEnded_.load(std::memory_order_acquire); }
   // The call's functor runs on the loop, later, once: in the order of posting among calls and
   // functors. While it waits, another post adds nothing and keeps its place; one from the functor
   // itself makes it run again in the next iteration. The run sees what the posting thread did
@@ -52,10 +57,12 @@ class GYRE_API Mailbox : public RefCounted {
 
   std::mutex mutex_;
   std::atomic<bool> isEmpty_{true};
+  std::atomic<bool> hasEnded_{false};
   std::vector<Functor> functors_;
   RefPtr<LoopCall> firstCall_;
   LoopCall* lastCall_ = nullptr;
   EventLoop* const loop_;
+  const std::thread::id thread_ = std::this_thread::get_id();
   Proactor* proactor_;  // null once closed
 };
 

@@ -1,6 +1,6 @@
 // Acceptor: keeps accept armed on one listener and hands on every new socket.
 //
-// Thread  The loop's.
+// Thread  The loop's (CHECKed).
 // Owns    The listener.
 // Ends    beginClose() cancels the accept; what still completes is handed on, then the listener is
 //         closed. It is never shut down: another process may share it.

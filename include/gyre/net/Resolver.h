@@ -7,7 +7,7 @@
 // with a scope. localhost and all names below it are ::1 and 127.0.0.1, and no server is asked
 // (RFC 6761, section 6.3). Nothing is cached.
 //
-// Thread  The loop's.
+// Thread  The loop's (CHECKed).
 // Owns    Its sockets and queries.
 // Borrows The loop.
 // Ends    At any time on the loop's thread, also inside a callback: those not told by then are not.
@@ -32,18 +32,24 @@ class GYRE_API Resolver {
   Resolver& operator=(const Resolver&) = delete;
   ~Resolver();
 
+  // --- Loop thread (CHECKed)
+
   // Runs the callback once: when both families have been answered, or 50 ms after the first
-  // addresses. REQUIRES: on the loop's thread.
+  // addresses.
   ResolveId resolve(const HostPort& name, ResolveCallback callback);
   // Runs the callback once or twice, as addresses come: with those of IPv6 at once, with those of
   // IPv4 50 ms after them, and with those of the other family when they have come or will not
-  // (ResolveResult::isLast). So nothing that is found late is lost. REQUIRES: as above.
+  // (ResolveResult::isLast). So nothing that is found late is lost.
   ResolveId resolveEach(const HostPort& name, ResolveCallback callback);
   // The callback does not run any more. The question itself cannot be taken back: the answer to it
   // is thrown away. Nothing when it has been told.
   void cancel(ResolveId query);
   // Neither told nor cancelled.
-  std::size_t pendingCount() const noexcept;
+  std::size_t pendingCount() const;
+
+  // --- Any thread
+
+  EventLoop* getLoop() const noexcept;
 
  private:
   const std::shared_ptr<ResolverCore> core_;

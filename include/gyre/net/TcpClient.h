@@ -35,7 +35,7 @@ class GYRE_API TcpClient {
   TcpClient& operator=(const TcpClient&) = delete;
   ~TcpClient();
 
-  // --- Before connect
+  // --- Before the first connect() (CHECKed)
 
   void setConnectOptions(const ConnectOptions& options);
   void setConnectionOptions(const ConnectionOptions& options);

@@ -17,6 +17,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -103,18 +104,32 @@ class GYRE_API TcpConnection final : public LoopResident,
   InetAddress localAddress() const noexcept { return endpoints_.local(); }
   InetAddress peerAddress() const noexcept { return endpoints_.peer(); }
   bool isInLoopThread() const noexcept;
+  // REQUIRES: on the loop's thread, or after the loop's end.
+  void assertInLoopThread() const noexcept;
   // Runs it on the connection's loop, later. False after the loop's end.
   bool queueInLoop(Functor functor) { return mailbox_->post(std::move(functor)); }
 
-  // --- Loop thread
+  // --- Loop thread (CHECKed)
 
   // REQUIRES: the loop lives, as in every callback.
   EventLoop* loop() const noexcept { return mailbox_->loop(); }
   // Why it closed, and the errno value for Error; None and 0 before.
-  CloseReason closeReason() const noexcept { return reason_; }
-  int error() const noexcept { return error_; }
-  std::uint64_t bytesReceived() const noexcept { return bytesReceived_; }
-  std::uint64_t bytesSent() const noexcept { return bytesSent_; }
+  CloseReason closeReason() const noexcept {
+    assertInLoopThread();
+    return reason_;
+  }
+  int error() const noexcept {
+    assertInLoopThread();
+    return error_;
+  }
+  std::uint64_t bytesReceived() const noexcept {
+    assertInLoopThread();
+    return bytesReceived_;
+  }
+  std::uint64_t bytesSent() const noexcept {
+    assertInLoopThread();
+    return bytesSent_;
+  }
   // Bytes that wait to be sent or are in flight.
   std::size_t outputBytes() const noexcept;
   // Bytes received that no message callback has retrieved.
@@ -124,7 +139,10 @@ class GYRE_API TcpConnection final : public LoopResident,
   // False also once the connection is to be aborted.
   bool isReading() const noexcept { return has(kReading) && !has(kAbortWanted); }
   // As forceClose(), with CloseReason::Error and this errno value as error().
-  void forceCloseWith(int error) noexcept { requestAbort(CloseReason::Error, error); }
+  void forceCloseWith(int error) noexcept {
+    assertInLoopThread();
+    requestAbort(CloseReason::Error, error);
+  }
   // Nagle's algorithm is off on every connection unless switched on here.
   void setTcpNoDelay(bool on) noexcept;
   // Anything of the user's; destroyed right after the close callback.
@@ -136,12 +154,17 @@ class GYRE_API TcpConnection final : public LoopResident,
     auto made = std::make_shared<T>(std::forward<Arguments>(arguments)...);
     return *context().emplace<std::shared_ptr<T>>(std::move(made));
   }
-  // The context that was made so, or null. Costs no memory, unlike the first context().
+  // The context where it is a T, however it was given: by emplaceContext<T>(), setContext(T), or
+  // setContext(std::shared_ptr<T>). Null where it is none. Costs no memory, unlike the first
+  // context().
   template <typename T>
   T* context() noexcept {
+    assertInLoopThread();
     if (extras_ == nullptr) return nullptr;
     const auto* made = std::any_cast<std::shared_ptr<T>>(&extras_->context);
-    return made == nullptr ? nullptr : made->get();
+    if (made != nullptr) return made->get();
+    if constexpr (std::is_copy_constructible_v<T>) return std::any_cast<T>(&extras_->context);
+    return nullptr;
   }
   // Other callbacks and limits from now on (a protocol switch).
   // What a message callback has not retrieved is offered to the new one.

@@ -55,15 +55,16 @@ class GYRE_API TcpServer {
   TcpServer& operator=(const TcpServer&) = delete;
   ~TcpServer();
 
-  // --- Before start
+  // --- Before start (CHECKed)
 
   // I/O threads besides the base loop's: the CPUs of this process unless said; 0: everything on the
   // base loop. Throws std::system_error (EINVAL) outside 0..1024.
-  void setThreadNum(int count) { pool_.setThreadNum(count); }
-  void setThreadInitCallback(ThreadInitCallback callback) { threadInit_ = std::move(callback); }
-  void setCpus(std::vector<int> cpus) { pool_.setCpus(std::move(cpus)); }
-  // Loops that the user runs himself, instead of threads.
-  void setLoops(std::vector<EventLoop*> loops) { pool_.setLoops(std::move(loops)); }
+  void setThreadNum(int count);
+  void setThreadInitCallback(ThreadInitCallback callback);
+  void setCpus(std::vector<int> cpus);
+  // Loops that the user runs himself, instead of threads. REQUIRES: their engines are like the base
+  // loop's.
+  void setLoops(std::vector<EventLoop*> loops);
   // Another address to listen on.
   void addListener(const InetAddress& address, const ListenOptions& options = {});
   // A socket that listens already: inherited from systemd or from a process that hands over. Throws
@@ -71,14 +72,14 @@ class GYRE_API TcpServer {
   // address when that is unspecified.
   void addListener(UniqueFd listener);
   // Of the address given to the constructor.
-  void setListenOptions(const ListenOptions& options) { listeners_.front().options = options; }
-  void setAcceptMode(AcceptMode mode) { acceptMode_ = mode; }
+  void setListenOptions(const ListenOptions& options);
+  void setAcceptMode(AcceptMode mode);
   void setLimits(const ServerLimits& limits);
   void setAcceptFilter(AcceptFilter filter);
-  void setPlacement(Placement placement) { placement_ = placement; }
-  void setPlacement(PlacementCallback callback) { choosePlace_ = std::move(callback); }
+  void setPlacement(Placement placement);
+  void setPlacement(PlacementCallback callback);
   // All of them: also the mark given to setHighWaterMarkCallback before.
-  void setConnectionOptions(const ConnectionOptions& options) { profile_->options = options; }
+  void setConnectionOptions(const ConnectionOptions& options);
   void setConnectionCallback(ConnectionCallback callback);
   void setMessageCallback(MessageCallback callback);
   void setWriteCompleteCallback(WriteCompleteCallback callback);
@@ -90,6 +91,8 @@ class GYRE_API TcpServer {
   // Starts the threads, then listens. Throws std::system_error naming cause and cure, or
   // std::bad_alloc; what was started by then ends with the destructor. REQUIRES: called once, on
   // the base loop's thread.
+  // Loops of other threads get engines like the base loop's: where that cannot be made again
+  // (EventLoop.h), REQUIRES setThreadNum(0) or setLoops().
   void start();
 
   // --- After start
@@ -157,6 +160,8 @@ class GYRE_API TcpServer {
   using Arrivals = std::vector<Arrival>;
   enum class Phase : std::uint8_t { New, Running, Draining, Stopping, Stopped };
 
+  void checkNotStarted(const char* call) const;
+  ConnectionProfile& profileBeforeStart(const char* call);
   std::string listenerKey(const Listener& listener) const;
   void takeInherited();
   void takeInherited(std::size_t place, ListenerMatch match);

@@ -23,6 +23,7 @@
 #include <memory>
 #include <span>
 #include <string_view>
+#include <thread>
 
 #include "gyre/base/Export.h"
 #include "gyre/base/InetAddress.h"
@@ -74,6 +75,15 @@ class GYRE_API Proactor {
   virtual void wake() noexcept = 0;
   const LoopCounters& counters() const noexcept { return counters_; }
   virtual std::string_view name() const noexcept = 0;
+  // What makeProactor() made it from: loops of other threads are made alike. Null for an engine
+  // that was made otherwise.
+  const ProactorOptions* recipe() const noexcept { return recipe_.get(); }
+  // True when sockets of this engine may be used with the other: both speak to the kernel in the
+  // same way, or belong to the same simulated network.
+  virtual bool sharesSocketsWith(const Proactor& other) const noexcept {
+    return name() == other.name();
+  }
+  bool isOwnThread() const noexcept { return std::this_thread::get_id() == thread_; }
   virtual RingGrant grant() const noexcept { return {}; }
 
   // --- Loop thread: operations. Each REQUIRES that its context is not in flight.
@@ -185,10 +195,14 @@ class GYRE_API Proactor {
   std::uint64_t wokenCount_ = 0;
 
  private:
+  friend GYRE_API std::unique_ptr<Proactor> makeProactor(const ProactorOptions& options);
+
   TimePoint caughtUpAt_{};
   TimePoint taken_{};
   TimePoint takenFirst_{};      // as it was when the runs behind began
   std::size_t runsBehind_ = 0;  // in a row
+  std::unique_ptr<const ProactorOptions> recipe_;
+  const std::thread::id thread_ = std::this_thread::get_id();
 };
 
 // Makes the engine that `options.engine` names, on this thread. Throws std::system_error naming the
