@@ -71,7 +71,8 @@ class ClockTest : public LoopFixture {
 
 TEST_F(ClockTest, WallClockLeaps_closeNothing_andDelayNothing) {
   ServerProcess server(faked());
-  Peer peer(server.address());
+  std::optional<Peer> peer(std::in_place, server.address());
+  auto spokeAt = Clock::now();
   const std::int64_t begin = server.counters().wallClock;
   for (const auto& [offset, years] : {std::pair("+10y", 10), std::pair("-20y", -20)}) {
     const auto leaptAt = Clock::now();
@@ -79,18 +80,22 @@ TEST_F(ClockTest, WallClockLeaps_closeNothing_andDelayNothing) {
     EXPECT_NEAR(static_cast<double>(server.counters().wallClock - begin),
                 static_cast<double>(years * kYear), 100.0 * 24 * 3600)
         << "or it is no leap";
-    ASSERT_TRUE(peer.send("hello"));
-    EXPECT_EQ(peer.receive(5), "hello");
+    const bool isHeard = peer->send("hello") && peer->receive(5) == "hello";
+    // On a busy machine it may have been silent for so long.
+    EXPECT_TRUE(isHeard || Clock::now() - spokeAt > kIdle);
+    if (!isHeard) peer.emplace(server.address());
+    spokeAt = Clock::now();
     Peer late(server.address());
     ASSERT_TRUE(late.send("hello"));
     EXPECT_EQ(late.receive(5), "hello");
     const std::uint64_t timeouts = server.counters().timeouts;
-    EXPECT_TRUE(timeouts == 0 || Clock::now() - leaptAt > kIdle) << timeouts;
+    EXPECT_TRUE(timeouts == 0 || !isHeard || Clock::now() - leaptAt > kIdle) << timeouts;
   }
   // Then silence: idle is idle, by the time that passes.
+  peer.emplace(server.address());
   const auto silentAt = Clock::now();
-  ASSERT_TRUE(peer.send("x"));
-  EXPECT_EQ(peer.receiveToEnd(), "x");
+  ASSERT_TRUE(peer->send("x"));
+  EXPECT_EQ(peer->receiveToEnd(), "x");
   EXPECT_GE(Clock::now() - silentAt, kIdle - milliseconds(5));
   EXPECT_LE(Clock::now() - silentAt, kPatience);
 }

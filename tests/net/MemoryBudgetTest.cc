@@ -16,6 +16,7 @@
 #include "support/ChildProcess.h"
 #include "support/LoopFixture.h"
 #include "support/Peer.h"
+#include "support/RunDelay.h"
 #include "support/ServerFixture.h"
 
 namespace gyre {
@@ -108,6 +109,9 @@ class MemoryBudgetTest : public testing::Test {
     return times[times.size() * 99 / 100];
   }
 
+  // How long it and its server were ready and had no CPU.
+  std::chrono::nanoseconds runDelays() { return runDelay() + runDelayOf(child_.process().pid()); }
+
   void expectBounded(seconds duration) {
     std::vector<Peer> polite;
     std::vector<Peer> greedy;
@@ -116,11 +120,15 @@ class MemoryBudgetTest : public testing::Test {
     const std::size_t before = numbers().resident;
     for (std::size_t i = 0; i < kGreedy; ++i) greedy.emplace_back(address_, Peer::Pump(), 4096);
     const Clock::duration limit = 2 * alone + milliseconds(20);
+    std::chrono::nanoseconds waited = runDelays();
     Clock::duration beset = p99(polite, greedy, duration);
     // A machine that others use stands still now and then: what is true stays true.
     for (int again = 0; again < 2 && beset > limit; ++again) {
+      waited = runDelays();
       beset = p99(polite, greedy, duration);
     }
+    // Its own threads wait for each other, too; ten times as long only where others are in the way.
+    const bool isCrowded = runDelays() - waited > duration / 10;
 
     const Numbers after = numbers();
     using Micros = std::chrono::duration<double, std::micro>;
@@ -133,7 +141,7 @@ class MemoryBudgetTest : public testing::Test {
     EXPECT_GT(after.paused, 0U);
     EXPECT_LE(heldMax_, kBudget);
     EXPECT_LE(residentMax_, before + kBudget + kBudget / 4);
-    EXPECT_LE(beset, limit);
+    EXPECT_TRUE(beset <= limit || isCrowded);
   }
 
   ChildProcess child_{"greedy-server", {"GYRE_LOG=error"}};

@@ -42,15 +42,22 @@ TEST_F(SignalStormTest, Interrupted_andIgnoredOnes_loseNoByte_andDoNotSpin) {
   });
   const std::string text(256 * 1024, 'x');
   EXPECT_EQ(countEchoed(peers, text, sleepWhileOthersRun), kPeers);
-  // At rest the alarms go on.
+  // At rest the alarms go on. Where others have the CPU it takes longer until it was a storm.
   const ServerProcess::Counters before = server.counters();
-  std::this_thread::sleep_for(milliseconds(100));
-  const ServerProcess::Counters after = server.counters();
+  ServerProcess::Counters after = before;
+  const auto begin = std::chrono::steady_clock::now();
+  std::uint64_t looks = 0;
+  while (after.alarms - before.alarms <= 20 &&
+         std::chrono::steady_clock::now() - begin < kPatience) {
+    std::this_thread::sleep_for(milliseconds(100));
+    after = server.counters();
+    ++looks;
+  }
   isOver = true;
   storm.join();
 
   EXPECT_GT(after.alarms - before.alarms, 20U) << "or it was no storm";
-  EXPECT_LE(after.iterations - before.iterations, 5U) << "an interrupted wait goes on";
+  EXPECT_LE(after.iterations - before.iterations, 5 * looks) << "an interrupted wait goes on";
   EXPECT_LE(after.enters - before.enters, 10 * (after.alarms - before.alarms) + 20);
   EXPECT_EQ(after.disconnections, 0U);
   EXPECT_EQ(after.bytesReceived, kPeers * text.size());
@@ -83,10 +90,20 @@ TEST_F(SignalStormTest, StoppedAndContinued_underLoad_losesNoByte) {
 // Whatever a peer has sent while the process stood still is found before it is judged idle.
 TEST_F(SignalStormTest, StoppedForLongerThanIdle_whoSpokeMeanwhileStays_whoDidNotGoes) {
   constexpr milliseconds kIdle{300};
-  ServerProcess server({.idle = kIdle});
-  std::vector<Peer> peers = connectAll(server.address());
-  EXPECT_EQ(countEchoed(peers, "x", sleepWhileOthersRun), kPeers);
-  server.process().stop();
+  std::optional<ServerProcess> started;
+  std::vector<Peer> peers;
+  // Anew, should so much time have passed on a busy machine that some were idle before the stop.
+  for (int tries = 0; tries < 50; ++tries) {
+    peers.clear();
+    started.emplace(ServerProcess::Options{.idle = kIdle});
+    const auto begin = std::chrono::steady_clock::now();
+    peers = connectAll(started->address());
+    EXPECT_EQ(countEchoed(peers, "x", sleepWhileOthersRun), kPeers);
+    started->process().stop();
+    if (std::chrono::steady_clock::now() - begin < kIdle / 2) break;
+    started->process().resume();
+  }
+  ServerProcess& server = *started;
   for (std::size_t i = 1; i < kPeers; ++i) ASSERT_TRUE(peers[i].send("still here"));
   std::this_thread::sleep_for(2 * kIdle);
   server.process().resume();

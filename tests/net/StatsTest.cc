@@ -55,7 +55,11 @@ TEST_F(StatsTest, ReadFromAnotherThread_whileTheLoopsRun) {
 TEST_F(StatsTest, SlowCallback_isReportedWithItsConnection) {
   std::string logged;
   forgetLeftOutLines();
-  setLogSink([&logged](LogLevel, std::string_view text) { logged += std::string(text) + "\n"; });
+  std::mutex mutex;
+  setLogSink([&](LogLevel, std::string_view text) {
+    const std::lock_guard lock(mutex);
+    logged += std::string(text) + "\n";
+  });
   loop().setSlowCallbackLimit(milliseconds(50));
   std::uint64_t id = 0;
   start({.onMessage = [&](const TcpConnectionPtr& connection, Buffer& in) {
@@ -63,16 +67,26 @@ TEST_F(StatsTest, SlowCallback_isReportedWithItsConnection) {
     std::this_thread::sleep_for(milliseconds(80));
     connection->send(in);
   }});
+  const auto isLogged = [&] {
+    const std::lock_guard lock(mutex);
+    return logged.find("connection " + std::to_string(id)) != std::string::npos;
+  };
   const Peer other = connect();
   settle();  // the engine measures from its first wait on
-  EXPECT_TRUE(echoes());
-  settle();
+  // Another callback may have been slow before it, where others had the CPU, and then that one is
+  // the line of its second.
+  const auto limit = std::chrono::steady_clock::now() + kPatience;
+  do {
+    EXPECT_TRUE(echoes());
+    settle();
+    flushLog();
+  } while (!isLogged() && std::chrono::steady_clock::now() < limit);
   const ServerStats stats = server()->stats();
-  EXPECT_EQ(stats.loops[0].slowCallbacks, 1U);
+  EXPECT_GE(stats.loops[0].slowCallbacks, 1U);
   EXPECT_GE(stats.loops[0].longestCallback, milliseconds(70));
   EXPECT_GE(stats.loops[0].lagMax, milliseconds(70));
   setLogSink({});
-  EXPECT_NE(logged.find("connection " + std::to_string(id)), std::string::npos) << logged;
+  EXPECT_TRUE(isLogged()) << logged;
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 #include "support/LoopFixture.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <iterator>
 
@@ -36,7 +37,17 @@ EventLoop& LoopFixture::loop() {
   return *loop_;
 }
 
-void LoopFixture::runOnce() { loop().runOnce(loop().now() + kStep); }
+void LoopFixture::runOnce() {
+  loop().runOnce(loop().now() + kStep);
+  const auto now = std::chrono::steady_clock::now();
+  longestPause_ = std::max<std::chrono::nanoseconds>(longestPause_, now - lastRun_);
+  lastRun_ = now;
+}
+
+void LoopFixture::watchPauses() {
+  lastRun_ = std::chrono::steady_clock::now();
+  longestPause_ = {};
+}
 
 bool LoopFixture::runUntil(const std::function<bool()>& isDone) {
   const auto limit = std::chrono::steady_clock::now() + kPatience;

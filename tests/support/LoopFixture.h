@@ -37,12 +37,18 @@ class LoopFixture : public testing::Test {
   void runOnce();
   // Runs the loop until it is true; false, and a failure of the test, when it did not become so.
   bool runUntil(const std::function<bool()>& isDone);
+  // The longest time since watchPauses() in which the loop did not come to look: a timeout that is
+  // not much longer says nothing of the library, but that the machine was busy.
+  void watchPauses();
+  std::chrono::nanoseconds longestPause() const noexcept { return longestPause_; }
   // Runs on while nothing is expected to happen any more, so that one event too many is seen.
   void settle();
 
  private:
   std::unique_ptr<EventLoop> loop_;
   std::size_t descriptors_ = 0;
+  std::chrono::steady_clock::time_point lastRun_{};
+  std::chrono::nanoseconds longestPause_{0};
 };
 
 }  // namespace gyre

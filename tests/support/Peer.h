@@ -13,6 +13,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "gyre/base/InetAddress.h"
@@ -26,6 +27,8 @@ class Peer {
 
   // Connects; fails the test when refused. `receiveBuffer`: SO_RCVBUF, the kernel's choice for 0.
   explicit Peer(const InetAddress& server, Pump pump = {}, int receiveBuffer = 0);
+  // What runs from now on while it waits.
+  void setPump(Pump pump) { pump_ = std::move(pump); }
 
   // All bytes. False when the connection broke first.
   bool send(std::string_view bytes);

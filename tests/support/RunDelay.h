@@ -1,0 +1,19 @@
+// RunDelay: how long threads were ready to run and did not, because others had the CPU.
+//
+// The machine that runs the tests may be busy. A test that bounds a time bounds what the library
+// takes, so it leaves this out; one that has to act within a time proves nothing where it was held
+// up for so long. Zero where the kernel does not say (CONFIG_SCHED_INFO): then all time counts.
+#pragma once
+
+#include <sys/types.h>
+
+#include <chrono>
+
+namespace gyre {
+
+// Of the calling thread, since it began.
+std::chrono::nanoseconds runDelay();
+// Of all living threads of a process, together.
+std::chrono::nanoseconds runDelayOf(pid_t process);
+
+}  // namespace gyre
