@@ -84,20 +84,21 @@ TEST_P(ExhaustionConformanceTest, Accept_noDescriptorsLeft_pausesAndGoesOnWithTh
 // Both the cancel of the accept and of all on the listener end what is paused, at once.
 void ExhaustionConformanceTest::cancelPaused(
     const std::function<void(ConformanceOperation&, SocketHandle)>& cancel) {
+  const RunDelay runDelay;
   ConformanceSocket listener = listen();
   const auto client = world().connectTo(proactor().localAddress(listener.get()));
   ConformanceOperation accept(loop());
   limitDescriptors(0);
   accept.accept(listener.get());
   EXPECT_TRUE(loop().runUntil([&] { return counters().acceptsNoDescriptors.get() >= kFailures; }));
-  const std::chrono::nanoseconds delayed = runDelay();
+  const std::chrono::nanoseconds delayed = runDelay.get();
   const TimePoint start = proactor().now();
   cancel(accept, listener.get());
   EXPECT_TRUE(accept.told().empty());
   loop().run(start + std::chrono::seconds(10));
   loop().run(kNoWait);
   EXPECT_TRUE(accept.hasEnded());
-  EXPECT_LT(proactor().now() - start - (runDelay() - delayed), kSoon)
+  EXPECT_LT(proactor().now() - start - (runDelay.get() - delayed), kSoon)
       << "it waited for the back-off";
   EXPECT_EQ(accept.join().error, ECANCELED);
 }
@@ -136,6 +137,7 @@ TEST_P(ExhaustionConformanceTest, Accept_limitIsRaised_goesOnByItself) {
 // Another loop's close is as good as an own one.
 TEST_P(ExhaustionConformanceTest, Accept_anotherLoopCloses_goesOnAtOnce) {
   runInChild([this] {
+    const RunDelay runDelay;
     ConformanceLoop other(world().makeProactor());
     ConformanceSocket idle(other, other.proactor().socket(AF_INET));
     ConformanceSocket listener = listen();
@@ -147,12 +149,12 @@ TEST_P(ExhaustionConformanceTest, Accept_anotherLoopCloses_goesOnAtOnce) {
     EXPECT_TRUE(
         loop().runUntil([&] { return counters().acceptsNoDescriptors.get() >= kFailures; }));
     idle.close();
-    const std::chrono::nanoseconds delayed = runDelay();
+    const std::chrono::nanoseconds delayed = runDelay.get();
     const TimePoint start = proactor().now();
     while (taken_.empty() && proactor().now() - start < std::chrono::seconds(10)) {
       loop().run(start + std::chrono::seconds(10));
     }
-    EXPECT_LT(proactor().now() - start - (runDelay() - delayed), kSoon);
+    EXPECT_LT(proactor().now() - start - (runDelay.get() - delayed), kSoon);
     loop().cancel(accept);
     accept.join();
     taken_.clear();

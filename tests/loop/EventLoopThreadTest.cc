@@ -350,7 +350,7 @@ TEST_F(EventLoopThreadPoolDeathTest, Misuse_isCaught) {
   EXPECT_DEATH(pool_.getAllLoops(), "not been started");
   pool_.start();
   EXPECT_DEATH(pool_.start(), "started twice");
-  EXPECT_DEATH(pool_.setThreadNum(1), "before start");
+  EXPECT_DEATH(pool_.setThreadNum(1), "setThreadNum was called after start");
 }
 
 }  // namespace

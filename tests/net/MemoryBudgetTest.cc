@@ -110,7 +110,9 @@ class MemoryBudgetTest : public testing::Test {
   }
 
   // How long it and its server were ready and had no CPU.
-  std::chrono::nanoseconds runDelays() { return runDelay() + runDelayOf(child_.process().pid()); }
+  std::chrono::nanoseconds runDelays() {
+    return RunDelay().get() + runDelayOf(child_.process().pid());
+  }
 
   void expectBounded(seconds duration) {
     std::vector<Peer> polite;

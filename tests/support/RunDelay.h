@@ -9,10 +9,22 @@
 
 #include <chrono>
 
+#include "gyre/base/UniqueFd.h"
+
 namespace gyre {
 
-// Of the calling thread, since it began.
-std::chrono::nanoseconds runDelay();
+// Of the thread that made it. It opens its file then, for a test that has no descriptor left later.
+class RunDelay {
+ public:
+  RunDelay();
+
+  // Since the thread began.
+  std::chrono::nanoseconds get() const;
+
+ private:
+  UniqueFd file_;
+};
+
 // Of all living threads of a process, together.
 std::chrono::nanoseconds runDelayOf(pid_t process);
 
