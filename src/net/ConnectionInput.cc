@@ -127,9 +127,9 @@ void TcpConnection::limitInput() {
   if (isFull) {
     logWarn(
         "connection {} of {}: reading pauses, because {} bytes of input are not retrieved "
-        "(inputLimit is "
-        "{}): retrieve them as they come, or set ConnectionOptions::inputLimit above the largest "
-        "message that is waited for",
+        "(inputLimit is {}): retrieve them as they come, or set ConnectionOptions::inputLimit "
+        "above "
+        "the largest message that is waited for",
         id_, profile_->name, inputBytes(), profile_->options.inputLimit);
     set(kInputFull);
   } else {

@@ -184,6 +184,7 @@ void TcpConnection::tellHighWater() {
 }
 
 std::size_t TcpConnection::outputBytes() const noexcept {
+  static_cast<void>(onLoopInDebug());
   return output_ == nullptr ? 0 : output_->size();
 }
 

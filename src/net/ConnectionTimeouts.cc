@@ -11,6 +11,7 @@
 
 namespace gyre {
 const ConnectionTimeouts& TcpConnection::timeouts() const noexcept {
+  static_cast<void>(onLoopInDebug());
   return extras_ != nullptr && extras_->timeouts ? *extras_->timeouts : profile_->options.timeouts;
 }
 

@@ -77,6 +77,11 @@ void TcpConnection::assertInLoopThread() const noexcept {
              "TcpConnection.h lists under \"Any thread\" is for other threads");
 }
 
+void TcpConnection::forceCloseWith(int error) noexcept {
+  assertInLoopThread();
+  requestAbort(CloseReason::Error, error);
+}
+
 void TcpConnection::shutdown() { post(&TcpConnection::shutdownInLoop); }
 void TcpConnection::shutdownWrite() { post(&TcpConnection::shutdownWriteInLoop); }
 void TcpConnection::forceClose() { post(&TcpConnection::forceCloseInLoop); }

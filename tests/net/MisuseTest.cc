@@ -125,6 +125,14 @@ TEST_F(MisuseTest, Connection_callsOnAnotherThread) {
       {"error", [](TcpConnection& c) { static_cast<void>(c.error()); }},
       {"bytesReceived", [](TcpConnection& c) { c.bytesReceived(); }},
       {"bytesSent", [](TcpConnection& c) { c.bytesSent(); }},
+#ifndef NDEBUG
+      {"loop", [](TcpConnection& c) { c.loop(); }},
+      {"inputBytes", [](TcpConnection& c) { c.inputBytes(); }},
+      {"outputBytes", [](TcpConnection& c) { c.outputBytes(); }},
+      {"isReading", [](TcpConnection& c) { static_cast<void>(c.isReading()); }},
+      {"profile", [](TcpConnection& c) { static_cast<void>(c.profile()); }},
+      {"timeouts", [](TcpConnection& c) { static_cast<void>(c.timeouts()); }},
+#endif
   };
   expectEach(calls, *connection, kOtherThread);
   // What is for every thread, and what the loop's end makes so.

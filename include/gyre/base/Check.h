@@ -20,6 +20,14 @@ namespace gyre {
        ? static_cast<void>(0)          \
        : ::gyre::checkFailed(__FILE__, __LINE__, #condition, message))
 
+namespace gyre {
+#ifdef NDEBUG
+constexpr bool kDchecksOn = false;
+#else
+constexpr bool kDchecksOn = true;
+#endif
+}  // namespace gyre
+
 #ifdef NDEBUG
 #define GYRE_DCHECK(condition, message) static_cast<void>(sizeof(!!(condition)) + sizeof(message))
 #else

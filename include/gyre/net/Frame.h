@@ -41,4 +41,10 @@ struct FrameResult {
   std::size_t searched = 0;     // Incomplete: the bytes of the input not to be looked at again
 };
 
+// Internal: bytes of unread input in which a codec's reader has found no end of the frame.
+struct FrameProgress {
+  std::uint64_t reader = 0;
+  std::size_t searched = 0;
+};
+
 }  // namespace gyre

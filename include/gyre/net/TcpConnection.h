@@ -31,16 +31,11 @@
 #include "gyre/net/ConnectionFilter.h"
 #include "gyre/net/ConnectionProfile.h"
 #include "gyre/net/Endpoints.h"
+#include "gyre/net/Frame.h"
 
 namespace gyre {
 
 class OutputQueue;
-
-// Internal: bytes of unread input in which a codec's reader has found no end of the frame.
-struct FrameProgress {
-  std::uint64_t reader = 0;
-  std::size_t searched = 0;
-};
 
 class GYRE_API TcpConnection final : public LoopResident,
                                      public std::enable_shared_from_this<TcpConnection> {
@@ -109,40 +104,25 @@ class GYRE_API TcpConnection final : public LoopResident,
   // Runs it on the connection's loop, later. False after the loop's end.
   bool queueInLoop(Functor functor) { return mailbox_->post(std::move(functor)); }
 
-  // --- Loop thread (CHECKed)
+  // --- Loop thread (CHECKed; what the library itself calls for every message: in debug builds)
 
   // REQUIRES: the loop lives, as in every callback.
-  EventLoop* loop() const noexcept { return mailbox_->loop(); }
+  EventLoop* loop() const noexcept { return onLoopInDebug().mailbox_->loop(); }
   // Why it closed, and the errno value for Error; None and 0 before.
-  CloseReason closeReason() const noexcept {
-    assertInLoopThread();
-    return reason_;
-  }
-  int error() const noexcept {
-    assertInLoopThread();
-    return error_;
-  }
-  std::uint64_t bytesReceived() const noexcept {
-    assertInLoopThread();
-    return bytesReceived_;
-  }
-  std::uint64_t bytesSent() const noexcept {
-    assertInLoopThread();
-    return bytesSent_;
-  }
+  CloseReason closeReason() const noexcept { return onLoop().reason_; }
+  int error() const noexcept { return onLoop().error_; }
+  std::uint64_t bytesReceived() const noexcept { return onLoop().bytesReceived_; }
+  std::uint64_t bytesSent() const noexcept { return onLoop().bytesSent_; }
   // Bytes that wait to be sent or are in flight.
   std::size_t outputBytes() const noexcept;
   // Bytes received that no message callback has retrieved.
   std::size_t inputBytes() const noexcept {
-    return extras_ == nullptr ? 0 : extras_->unread.readableBytes();
+    return onLoopInDebug().extras_ == nullptr ? 0 : extras_->unread.readableBytes();
   }
   // False also once the connection is to be aborted.
-  bool isReading() const noexcept { return has(kReading) && !has(kAbortWanted); }
+  bool isReading() const noexcept { return onLoopInDebug().has(kReading) && !has(kAbortWanted); }
   // As forceClose(), with CloseReason::Error and this errno value as error().
-  void forceCloseWith(int error) noexcept {
-    assertInLoopThread();
-    requestAbort(CloseReason::Error, error);
-  }
+  void forceCloseWith(int error) noexcept;
   // Nagle's algorithm is off on every connection unless switched on here.
   void setTcpNoDelay(bool on) noexcept;
   // Anything of the user's; destroyed right after the close callback.
@@ -170,7 +150,7 @@ class GYRE_API TcpConnection final : public LoopResident,
   // What a message callback has not retrieved is offered to the new one.
   // REQUIRES: made by the same server's makeProfile().
   void setProfile(RefPtr<ConnectionProfile> profile);
-  const ConnectionProfile& profile() const noexcept { return *profile_; }
+  const ConnectionProfile& profile() const noexcept { return *onLoopInDebug().profile_; }
   // Instead of the profile's, for this connection.
   void setTimeouts(const ConnectionTimeouts& timeouts);
   const ConnectionTimeouts& timeouts() const noexcept;
@@ -256,6 +236,8 @@ class GYRE_API TcpConnection final : public LoopResident,
   State state() const noexcept { return state_.load(std::memory_order_relaxed); }
   void setState(State state) noexcept { state_.store(state, std::memory_order_release); }
   Extras& extras();
+  const TcpConnection& onLoop() const noexcept { return assertInLoopThread(), *this; }
+  const TcpConnection& onLoopInDebug() const noexcept { return kDchecksOn ? onLoop() : *this; }
   Proactor& proactor() const noexcept { return loop()->proactor(); }
   void post(void (TcpConnection::*method)());
   // It is received as the user wants, and nothing is to be told or ended.
