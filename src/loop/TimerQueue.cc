@@ -23,10 +23,11 @@ void TimerQueue::addIdle(TimerId id, Functor callback) {
 
 TimerQueue::Stored& TimerQueue::store(Timer&& timer, bool isIdle) {
   const std::uint64_t id = timer.id.value();
-  GYRE_CHECK(timer.id.isValid() && !stored_.contains(id), "a timer needs an id of its own");
   if (heap_.capacity() <= stored_.size()) heap_.reserve(stored_.size() * 2 + 16);
   // The timer moves once there is nothing left that may throw.
-  Stored& stored = stored_.try_emplace(id).first->second;
+  const auto [place, isNew] = stored_.try_emplace(id);
+  GYRE_CHECK(timer.id.isValid() && isNew, "a timer needs an id of its own");
+  Stored& stored = place->second;
   stored.timer = std::move(timer);
   stored.isIdle = isIdle;
   return stored;
@@ -35,7 +36,7 @@ TimerQueue::Stored& TimerQueue::store(Timer&& timer, bool isIdle) {
 void TimerQueue::push(Stored& stored) noexcept {
   stored.timer.due = std::max(stored.timer.due, earliest_);
   stored.order = ++lastOrder_;
-  const Entry entry{stored.timer.due, stored.timer.id.value()};
+  const Entry entry{stored.timer.due, stored.timer.id.value(), &stored};
   heap_.push_back(entry);
   siftUp(heap_.size() - 1, entry);
 }
@@ -74,7 +75,7 @@ bool TimerQueue::isRunning(const Stored& stored) const noexcept {
 
 TimerQueue::Stored* TimerQueue::takeDue(TimePoint now, std::uint64_t lastOrder) noexcept {
   if (heap_.empty() || heap_.front().due > now) return nullptr;
-  Stored& stored = stored_.find(heap_.front().id)->second;
+  Stored& stored = *heap_.front().stored;
   if (stored.order > lastOrder) return nullptr;
   pull(stored);
   return &stored;
@@ -111,14 +112,14 @@ void TimerQueue::pull(Stored& stored) noexcept {
 
 void TimerQueue::place(std::size_t position, const Entry& entry) noexcept {
   heap_[position] = entry;
-  stored_.find(entry.id)->second.position = position;
+  entry.stored->position = position;
 }
 
 void TimerQueue::siftUp(std::size_t position, Entry entry) noexcept {
   while (position > 0) {
     const std::size_t parent = (position - 1) / 2;
     if (!isEarlier(entry, heap_[parent])) break;
-    place(position, Entry(heap_[parent]));
+    place(position, heap_[parent]);
     position = parent;
   }
   place(position, entry);
@@ -128,7 +129,7 @@ void TimerQueue::siftDown(std::size_t position, Entry entry) noexcept {
   for (std::size_t child = 2 * position + 1; child < heap_.size(); child = 2 * position + 1) {
     if (child + 1 < heap_.size() && isEarlier(heap_[child + 1], heap_[child])) ++child;
     if (!isEarlier(heap_[child], entry)) break;
-    place(position, Entry(heap_[child]));
+    place(position, heap_[child]);
     position = child;
   }
   place(position, entry);

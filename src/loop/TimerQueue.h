@@ -55,9 +55,11 @@ class TimerQueue {
   void runDue(TimePoint now, Invoke invoke);
 
  private:
+  struct Stored;
   struct Entry {
     TimePoint due;
     std::uint64_t id;
+    Stored* stored;  // a node of the map, which stays where it is
   };
   static constexpr std::size_t kNowhere = ~std::size_t{0};
   struct Stored {
