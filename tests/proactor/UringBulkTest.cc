@@ -1,9 +1,12 @@
 // UringBulkTest: streams that fill one receive buffer after the other share one large buffer.
+#include <netinet/in.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <memory>
 #include <optional>
 #include <set>
@@ -20,11 +23,30 @@ namespace {
 constexpr std::size_t kSmall = 4096;
 constexpr std::size_t kLarge = 64 * 1024;
 
+std::array<int, 2> unixPair() {
+  std::array<int, 2> ends{};
+  EXPECT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()), 0);
+  return ends;
+}
+
+std::array<int, 2> tcpPair() {
+  const UniqueFd listener(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t length = sizeof address;
+  auto* plain = reinterpret_cast<sockaddr*>(&address);
+  EXPECT_EQ(::bind(listener.get(), plain, length), 0);
+  EXPECT_EQ(::listen(listener.get(), 1), 0);
+  EXPECT_EQ(::getsockname(listener.get(), plain, &length), 0);
+  const int peer = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  EXPECT_EQ(::connect(peer, plain, length), 0);
+  return {peer, ::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC)};
+}
+
 // One stream, and where its bytes have come to.
 struct Stream {
-  explicit Stream(ConformanceLoop& loop) : receive(loop) {
-    std::array<int, 2> ends{};
-    EXPECT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()), 0);
+  explicit Stream(ConformanceLoop& loop, std::array<int, 2> ends = unixPair()) : receive(loop) {
     peer.reset(ends[0]);
     socket.emplace(loop, loop.proactor().adopt(ends[1]));
     receive.onCompletion = [this](const IoResult& result) {
@@ -128,6 +150,23 @@ TEST_F(UringBulkTest, End_whileItIsBulk_comesBehindTheLastByte) {
   stream.peer.reset();
   EXPECT_EQ(stream.receive.join().error, 0);
   EXPECT_EQ(stream.receive.data(), patternBytes(stream.written));
+}
+
+// A send that runs after the poll and before the receive takes the error of the socket with it: the
+// receive then finds the end of the stream, as if the peer had ended it in good order.
+TEST_F(UringBulkTest, Reset_ofWhichASendIsToldFirst_isNoEndOfTheStream) {
+  Stream stream(loop_, tcpPair());
+  makeBulk(stream);
+  const linger now{1, 0};
+  ::setsockopt(stream.peer.get(), SOL_SOCKET, SO_LINGER, &now, sizeof now);
+  stream.peer.reset();
+  pollfd reset{stream.socket->get().value(), 0, 0};
+  ASSERT_EQ(::poll(&reset, 1, 10'000), 1);
+  ASSERT_NE(reset.revents & POLLERR, 0);
+  ConformanceOperation send(loop_);
+  send.send(stream.socket->get(), "answer");
+  EXPECT_EQ(stream.receive.join().error, ECONNRESET);
+  EXPECT_EQ(send.join().error, ECONNRESET) << "the send was not the first: nothing was tested";
 }
 
 TEST_F(UringBulkTest, NoBulkBuffer_everythingComesInSmallOnes) {

@@ -3,6 +3,7 @@
 // A stream that fills one small buffer after the other pays a completion for each, in memory that
 // is never hot. Once that is seen it is only watched for input, and received directly into one
 // large buffer that all such streams of the loop share: between two of them it is lent to nobody.
+#include <poll.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -47,7 +48,9 @@ void UringProactor::beginBulk(IoContext& context) noexcept {
 void UringProactor::handleBulk(IoContext& context, int result) {
   if (isCancelled(context)) return resume(context);
   if (result < 0) return handleReceiveEnd(context, -result);
-  const int received = receiveNow(context);
+  int received = receiveNow(context);
+  // A send may have taken the error that the poll has seen: it ran between, and reports it later.
+  if (received == 0 && (result & POLLERR) != 0) received = -ECONNRESET;
   if (received <= 0) return handleReceiveEnd(context, -received);
   const auto bytes = static_cast<std::size_t>(received);
   counters_.bytesReceived.add(bytes);
