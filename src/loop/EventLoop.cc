@@ -316,10 +316,12 @@ void EventLoop::noteLeftOutLine() noexcept {
 }
 
 TimePoint EventLoop::waitDeadline(TimePoint deadline) const noexcept {
-  const TimePoint timeoutDue = wheel_ == nullptr ? kForever : wheel_->nextDue();
-  // They wait for the engine to catch up (runTimers), and for that it needs a deadline that has
-  // come.
-  if (timeoutDue <= proactor_->wokenAt()) return timeoutDue;
+  TimePoint timeoutDue = kForever;
+  if (wheel_ != nullptr) {
+    timeoutDue = wheel_->nextDue();
+    // They wait for the engine to catch up (runTimers): it needs a deadline that has come for that.
+    if (timeoutDue <= proactor_->wokenAt()) return timeoutDue;
+  }
   // The mailbox is looked at again: the wake-up of a post is spent when a wait in between, nested
   // or skipped for a long batch, has taken notice of it.
   const bool hasArrivals = !arrivingTimers_->isEmpty() && arrivalsDue_ == kForever;

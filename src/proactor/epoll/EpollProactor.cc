@@ -229,7 +229,6 @@ void EpollProactor::wait(TimePoint deadline, Patience patience) {
   } else if (deadline != kNoWait && patience == Patience::Waits && beginSleep()) {
     counters_.enters.add();
     count = set_.wait(events_, deadline);
-    if (count == 0) count = takeAll();
   } else {
     counters_.enters.add();
     count = set_.wait(events_, kNoWait);

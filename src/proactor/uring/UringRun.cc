@@ -110,15 +110,15 @@ void UringProactor::waitForCompletions(TimePoint deadline) {
 
 // Until a completion is there or the time has come. A signal is no reason to return early.
 int UringProactor::sleepUntil(TimePoint deadline) noexcept {
-  while (true) {
+  int result = 0;
+  do {
     auto timeout = std::chrono::nanoseconds::max();
     if (deadline != kForever) timeout = deadline - now();
     if (timeout <= std::chrono::nanoseconds::zero()) return takeAll();
     counters_.enters.add();
-    const int result = ring_.enter(1, timeout);
-    const bool goesOn = result == 0 || result == -EINTR;
-    if (!goesOn || ring_.hasCompletions() || ring_.isHolding()) return result;
-  }
+    result = ring_.enter(1, timeout);
+  } while (result == -EINTR && !ring_.hasCompletions());
+  return result;
 }
 
 // The time is taken before: whatever came by then is among it, however long we are kept from
