@@ -175,7 +175,10 @@ void TcpServer::open(Listener& listener) {
   const InetAddress bound = loop_->proactor().localAddress(first);
   // The wish is nearer the truth than nothing when the system cannot say.
   if (bound.family() != AF_UNSPEC) listener.address = bound;
-  if (listener.ownsPath) listener.path = std::make_unique<UnixPath>(listener.address);
+  if (listener.ownsPath) {
+    listener.path = std::make_unique<UnixPath>(listener.address);
+    listener.path->take();
+  }
   const InetAddress* local = localOfAll(listener);
   startAcceptor(isPerLoop ? loops.front() : loop_, first, local);
   if (!isPerLoop || listener.address.isUnix()) return;
