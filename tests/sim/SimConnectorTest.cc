@@ -16,6 +16,8 @@ class SimConnectorTest : public SimServerFixture {
  protected:
   void TearDown() override {
     connector_.reset();
+    loop().queueInLoop([this] { loop().proactor().cancel(accept_); });
+    run(1s);
     for (const SocketHandle socket : connected_) loop().proactor().close(socket);
     for (const SocketHandle socket : silent_) loop().proactor().close(socket);
     if (hasServer()) destroyServer();
@@ -65,7 +67,9 @@ class SimConnectorTest : public SimServerFixture {
     begin_ = now();
     loop().queueInLoop([this] { connector_->start(); });
   }
-  InetAddress winner() { return loop().proactor().peerAddress(connected_.at(0)); }
+  InetAddress winner() {
+    return connected_.empty() ? InetAddress() : loop().proactor().peerAddress(connected_[0]);
+  }
   // What was told came at these times, to a millisecond.
   void expectTimes(const std::vector<Duration>& expected) {
     ASSERT_EQ(times_.size(), expected.size());
@@ -75,6 +79,11 @@ class SimConnectorTest : public SimServerFixture {
     }
   }
 
+  static void handleAccept(IoContext&, const IoResult& result) noexcept {
+    if (result.more) EventLoop::current()->proactor().close(result.socket);
+  }
+
+  IoContext accept_{&handleAccept};  // of a listener that was silent
   std::shared_ptr<Connector> connector_;
   std::vector<SocketHandle> connected_;
   std::vector<SocketHandle> silent_;
@@ -128,15 +137,10 @@ TEST_F(SimConnectorTest, FirstAnswersLate_butBeforeTheOthers_wins) {
   EXPECT_TRUE(times_.empty());
   // Room for it when its SYN comes again.
   const SocketHandle taken = silent_.front();
-  IoContext accept(+[](IoContext&, const IoResult& result) noexcept {
-    if (result.more) EventLoop::current()->proactor().close(result.socket);
-  });
-  loop().queueInLoop([&] { loop().proactor().accept(accept, taken); });
+  loop().queueInLoop([&] { loop().proactor().accept(accept_, taken); });
   run(10s);
   ASSERT_EQ(connected_.size(), 1u);
   EXPECT_EQ(winner(), late);
-  loop().queueInLoop([&] { loop().proactor().cancel(accept); });
-  run(1s);
 }
 
 TEST_F(SimConnectorTest, NobodyAnswers_theTimeoutIsForAllTogether) {
@@ -194,14 +198,12 @@ TEST_F(SimConnectorTest, StoppedOrGone_atEveryMoment_leavesNothingBehind) {
     connect(addresses, options(300ms, 25ms));
     run(moment < 40 ? 5us * moment : 1ms * (moment - 40));
     const std::size_t told = times_.size();
-    const bool isConnected = !connected_.empty();
     loop().queueInLoop(
         [this, moment] { moment % 2 == 0 ? connector_->stop() : connector_.reset(); });
     run(1s);
     EXPECT_EQ(times_.size(), told) << "told after the end, moment " << moment;
     for (const SocketHandle socket : connected_) loop().proactor().close(socket);
     connected_.clear();
-    EXPECT_TRUE(isConnected || moment < 80);
     run(1s);
     EXPECT_EQ(loop().residentCount(), 1u) << "the acceptor, moment " << moment;
   }
@@ -214,15 +216,10 @@ TEST_F(SimConnectorTest, FullUnixBacklog_isAskedAgain_untilThereIsRoom) {
   connect({full}, options(10s));
   run(3s);
   EXPECT_TRUE(times_.empty());
-  IoContext accept(+[](IoContext&, const IoResult& result) noexcept {
-    if (result.more) EventLoop::current()->proactor().close(result.socket);
-  });
-  loop().queueInLoop([&] { loop().proactor().accept(accept, silent_.front()); });
+  loop().queueInLoop([&] { loop().proactor().accept(accept_, silent_.front()); });
   run(1s);
   ASSERT_EQ(connected_.size(), 1u);
   EXPECT_LE(times_[0], 3s + 130ms) << "it is asked each 128 ms at last";
-  loop().queueInLoop([&] { loop().proactor().cancel(accept); });
-  run(1s);
 }
 
 TEST_F(SimConnectorTest, FullUnixBacklog_isTimedOut_andAskedAFewTimesASecondOnly) {
