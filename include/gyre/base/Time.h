@@ -8,6 +8,7 @@
 
 #include <chrono>
 #include <compare>
+#include <type_traits>
 
 #include "gyre/base/Export.h"
 
@@ -27,6 +28,7 @@ inline constexpr std::chrono::hours kLongestSpan{24 * 365 * 290};
 // a number is zero.
 template <typename Rep, typename Period>
 constexpr Duration saturate(std::chrono::duration<Rep, Period> span) noexcept {
+  if constexpr (std::is_same_v<std::chrono::duration<Rep, Period>, Duration>) return span;
   using Seconds = std::chrono::duration<double>;
   const double seconds = Seconds(span).count();
   constexpr double kMost = Seconds(kLongestSpan).count();
