@@ -5,7 +5,7 @@ namespace gyre {
 void Admission::setLimits(const ServerLimits& limits) {
   limits_ = limits;
   group_->budget().setLimit(limits.memoryBudget);
-  group_->addresses().setLimit(limits.connectionsPerAddressMax);
+  group_->addresses().setLimit(limits.connectionsPerAddressMax, limits.ipv6PrefixPerAddress);
 }
 
 bool Admission::admits(Proactor& proactor, SocketHandle socket, std::uint64_t id) {
@@ -20,7 +20,7 @@ bool Admission::admits(Proactor& proactor, SocketHandle socket, std::uint64_t id
 
 bool Admission::entersByAddress(Proactor& proactor, SocketHandle socket, std::uint64_t id) {
   AddressLimit& addresses = group_->addresses();
-  return !addresses.isOn() || addresses.enter(id, proactor.peerAddress(socket).ip());
+  return !addresses.isOn() || addresses.enter(id, proactor.peerAddress(socket));
 }
 
 void Admission::refuseAtMax(std::uint64_t id) noexcept {

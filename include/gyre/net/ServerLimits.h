@@ -20,8 +20,12 @@ enum class OverloadPolicy : std::uint8_t {
 struct ServerLimits {
   std::size_t connectionsMax = 0;
   OverloadPolicy atConnectionsMax = OverloadPolicy::Wait;
-  // From one IP address; beyond it a client is closed at once. Unix sockets have none.
+  // From one IP address; beyond it a client is closed at once. An IPv4 address counts the same when
+  // it comes mapped into IPv6. Unix sockets have no such limit.
   std::size_t connectionsPerAddressMax = 0;
+  // IPv6 addresses with the same leading bits count as one, because a network is what a customer is
+  // given. REQUIRES: 1 to 128; 128: each address by itself.
+  unsigned ipv6PrefixPerAddress = 64;
   // Bytes in send queues and of unread input, counted per connection in steps of 4 KiB, rounded
   // down. From 1/2 of it on, connections that hold more than their equal share are not read; from
   // 3/4 on, new clients are closed at once; from 7/8 on, whoever holds most on the loop that needs
