@@ -7,14 +7,17 @@
 #include <utility>
 
 #include "base/CallOrder.h"
+#include "loop/CpuQuota.h"
 
 namespace gyre {
 namespace {
 
-int usableCpus() noexcept {
+int usableCpus() {
   cpu_set_t cpus;
   if (::sched_getaffinity(0, sizeof cpus, &cpus) != 0) return 1;
-  return std::clamp(CPU_COUNT(&cpus), 1, EventLoopThreadPool::kThreadsMax);
+  const int count = std::clamp(CPU_COUNT(&cpus), 1, EventLoopThreadPool::kThreadsMax);
+  static const std::optional<int> quota = cpuQuota();  // not read again for each server
+  return std::min(count, quota.value_or(count));
 }
 
 }  // namespace

@@ -25,7 +25,8 @@ class GYRE_API EventLoopThreadPool {
 
   // Before start (CHECKed)
 
-  // 0: everything on the base loop. Default: the CPUs this process may use.
+  // 0: everything on the base loop. Default: the CPUs this process may use, by its affinity and by
+  // the CPU quota of its control groups.
   // Throws std::system_error (EINVAL) outside 0..kThreadsMax.
   void setThreadNum(int count);
   // Pins the threads to these CPUs, in turn. Empty: no pinning.
