@@ -4,6 +4,7 @@
 #include "gyre/base/Buffer.h"
 #include "gyre/base/InetAddress.h"
 #include "gyre/base/Log.h"
+#include "gyre/loop/ChildSignals.h"
 #include "gyre/loop/EventLoop.h"
 #include "gyre/loop/EventLoopThread.h"
 #include "gyre/loop/EventLoopThreadPool.h"

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "base/LogFormat.h"
+#include "loop/BlockedSignals.h"
 
 namespace gyre {
 namespace {
@@ -26,7 +27,9 @@ std::shared_ptr<SignalWatcher> SignalWatcher::watch(EventLoop* loop,
   sigset_t before;
   ::pthread_sigmask(SIG_BLOCK, &set, &before);
   try {
-    return open(loop, set, std::move(callback));
+    auto watcher = open(loop, set, std::move(callback));
+    noteBlockedSignals(set, before);
+    return watcher;
   } catch (...) {
     ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
     throw;

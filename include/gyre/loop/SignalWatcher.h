@@ -1,7 +1,8 @@
 // SignalWatcher: signals as callbacks of a loop, through a signalfd.
 //
 // Thread  The loop's.
-// Owns    The signalfd. The signals stay blocked in this thread, and in those it starts afterwards.
+// Owns    The signalfd. The signals stay blocked in this thread, and in the threads and processes
+//         that it starts afterwards. For processes, ChildSignals.h has the remedy.
 // Ends    With its loop, or by beginClose().
 #pragma once
 
