@@ -42,6 +42,7 @@ void Acceptor::startOrClose(const std::shared_ptr<Acceptor>& acceptor,
     start(acceptor, listener);
   } catch (const std::bad_alloc&) {
     logError("a listener was closed: its loop has no memory for it");
+    acceptor->failure_.store(ENOMEM, std::memory_order_release);
     acceptor->loop_->proactor().close(listener);
     acceptor->callbacks_.onClosed();
   }
@@ -87,8 +88,10 @@ void Acceptor::handleEnd(int error) noexcept {
   }
   // Clients wait in the backlog meanwhile.
   if (error == ENOMEM && !isClosing_) return retry_->set(kRetryInterval);
-  if (error != ECANCELED && !isClosing_)
+  if (!isClosing_) {
     logError("a listener has failed: {}", std::strerror(error));
+    failure_.store(error, std::memory_order_release);
+  }
   isClosing_ = true;
   loop_->markDirty(*this);
 }

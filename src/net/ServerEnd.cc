@@ -115,6 +115,7 @@ void TcpServer::closeAcceptors() noexcept {
 }
 
 void TcpServer::acceptorClosed() noexcept {
+  tellFailedListeners();
   if (--acceptorsOpen_ == 0) acceptorsClosed();
 }
 
@@ -122,7 +123,10 @@ void TcpServer::acceptorClosed() noexcept {
 void TcpServer::acceptorsClosed() noexcept {
   // All listeners may have failed while it runs: then those that wait have their turn.
   if (phase_ != Phase::Running) gate_->close();
-  for (Listener& listener : listeners_) listener.path.reset();
+  for (Listener& listener : listeners_) {
+    listener.path.reset();
+    listener.sockets.clear();
+  }
   if (phase_ == Phase::Draining) tellDraining();
   if (phase_ == Phase::Stopping) closeConnections();
 }

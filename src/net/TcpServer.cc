@@ -1,11 +1,10 @@
-// What a server is told before it starts, its start, and its numbers. How connections come in is in
-// ServerAccept.cc, how it ends in ServerEnd.cc.
+// What a server is told before it starts, its start, and its numbers. How it listens is in
+// ServerListen.cc, how connections come in in ServerAccept.cc, how it ends in ServerEnd.cc.
 #include "gyre/net/TcpServer.h"
 
-#include <sys/socket.h>
+#include <sys/resource.h>
 
-#include <cerrno>
-#include <system_error>
+#include <algorithm>
 #include <utility>
 
 #include "base/CallOrder.h"
@@ -99,22 +98,6 @@ void TcpServer::addListener(const InetAddress& address, const ListenOptions& opt
   listeners_.push_back(std::move(listener));
 }
 
-void TcpServer::addListener(UniqueFd listener) {
-  checkNotStarted("addListener");
-  int listens = 0;
-  socklen_t size = sizeof listens;
-  const int result = ::getsockopt(listener.get(), SOL_SOCKET, SO_ACCEPTCONN, &listens, &size);
-  if (result != 0 || listens == 0) {
-    throw std::system_error(result != 0 ? errno : EINVAL, std::generic_category(),
-                            "descriptor " + std::to_string(listener.get()) +
-                                " is no listening socket (inherit one on which listen was called)");
-  }
-  const bool isFirst = listeners_.size() == 1 && listeners_.front().address.family() == AF_UNSPEC &&
-                       !listeners_.front().inherited;
-  if (!isFirst) listeners_.emplace_back();
-  listeners_.back().inherited = std::move(listener);
-}
-
 void TcpServer::setLimits(const ServerLimits& limits) {
   checkNotStarted("setLimits");
   admission_->setLimits(limits);
@@ -147,11 +130,29 @@ void TcpServer::setHalfCloseCallback(HalfCloseCallback callback) {
 void TcpServer::setCloseCallback(CloseCallback callback) {
   profileBeforeStart("setCloseCallback").onClose = std::move(callback);
 }
+void TcpServer::setListenerFailedCallback(ListenerFailedCallback callback) {
+  checkNotStarted("setListenerFailedCallback");
+  onListenerFailed_ = std::move(callback);
+}
 void TcpServer::setDrainCallback(DrainCallback callback) {
   profileBeforeStart("setDrainCallback").onDrain = std::move(callback);
 }
 
 // --- Starting
+
+namespace {
+
+// So many sockets may be on their way to other loops: enough for any burst that these take at once,
+// and no more than a part of the descriptors.
+std::size_t arrivingMax() noexcept {
+  constexpr std::size_t kMost = 1024;
+  constexpr std::size_t kLeast = 16;
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return kMost;
+  return std::clamp<std::size_t>(limit.rlim_cur / 8, kLeast, kMost);
+}
+
+}  // namespace
 
 void TcpServer::start() {
   loop_->assertInLoopThread();
@@ -161,96 +162,11 @@ void TcpServer::start() {
   arrivals_.resize(pool_.getAllLoops().size());
   profile_->group->setLoops(pool_.getAllLoops());
   prepareEnd();
+  profile_->group->setArrivingMax(arrivingMax());
   phase_ = Phase::Running;
+  for (Listener& listener : listeners_) noteInherited(listener);
   // When one throws, those that listen already end with the destructor.
   for (Listener& listener : listeners_) open(listener);
-}
-
-void TcpServer::open(Listener& listener) {
-  const bool isPerLoop = acceptMode_ == AcceptMode::EveryLoop;
-  const std::vector<EventLoop*>& loops = pool_.getAllLoops();
-  listener.sockets.reserve(loops.size());
-  listener.options.reusePort |= isPerLoop && !listener.inherited;
-  const SocketHandle first = openFirst(listener);
-  const InetAddress bound = loop_->proactor().localAddress(first);
-  // The wish is nearer the truth than nothing when the system cannot say.
-  if (bound.family() != AF_UNSPEC) listener.address = bound;
-  if (listener.ownsPath) {
-    listener.path = std::make_unique<UnixPath>(listener.address);
-    listener.path->take();
-  }
-  const InetAddress* local = localOfAll(listener);
-  startAcceptor(isPerLoop ? loops.front() : loop_, first, local);
-  if (!isPerLoop || listener.address.isUnix()) return;
-  for (std::size_t i = 1; i < loops.size(); ++i) {
-    listener.sockets.push_back(loop_->proactor().listen(listener.address, listener.options));
-    startAcceptor(loops[i], listener.sockets.back(), local);
-  }
-}
-
-// REQUIRES: room for it among the sockets.
-SocketHandle TcpServer::openFirst(Listener& listener) {
-  Proactor& proactor = loop_->proactor();
-  if (listener.inherited) {
-    listener.sockets.push_back(proactor.adopt(listener.inherited.release()));
-  } else {
-    auto path = std::make_unique<UnixPath>(listener.address);
-    listener.sockets.push_back(proactor.listen(listener.address, listener.options));
-    path->take();
-    listener.path = std::move(path);
-  }
-  return listener.sockets.front();
-}
-
-// The local address of every connection that comes in there, or null where it has to be asked for:
-// the listener takes clients of all addresses, or was opened elsewhere and may be transparent
-// (IP_TRANSPARENT: clients meant somebody else's address). Two in a hundred of what a connection
-// with one message costs.
-const InetAddress* TcpServer::localOfAll(const Listener& listener) noexcept {
-  const bool isOurs = listener.path != nullptr;
-  const InetAddress& address = listener.address;
-  const bool isOne = !address.isUnspecified() && !address.isUnix() && address.port() != 0;
-  return isOurs && isOne ? &address : nullptr;
-}
-
-// Takes over the listener, also when it throws.
-void TcpServer::startAcceptor(EventLoop* loop, SocketHandle listener, const InetAddress* local) {
-  try {
-    acceptors_.reserve(acceptors_.size() + 1);
-    const auto acceptor = makeAcceptor(loop, local);
-    auto close = makeRef<LoopCall>([acceptor] { acceptor->beginClose(); });
-    if (loop == loop_) {
-      Acceptor::start(acceptor, listener);
-    } else {
-      const bool isTaken =
-          loop->queueInLoop([acceptor, listener] { Acceptor::startOrClose(acceptor, listener); });
-      GYRE_CHECK(isTaken, "a loop of setLoops has ended before the server");
-    }
-    acceptors_.push_back({loop, acceptor, std::move(close)});
-    ++acceptorsOpen_;
-  } catch (...) {
-    loop_->proactor().close(listener);
-    throw;
-  }
-}
-
-std::shared_ptr<Acceptor> TcpServer::makeAcceptor(EventLoop* loop, const InetAddress* local) {
-  Acceptor::Callbacks callbacks;
-  callbacks.onClosed = [this] { acceptorClosed(); };
-  if (acceptMode_ == AcceptMode::BaseLoop) {
-    callbacks.onSocket = [this, local](SocketHandle socket) { acceptHere(socket, local); };
-    callbacks.onBatch = [this] { gate_->endTurn(); };
-  } else {
-    callbacks.onSocket = [this, loop, local](SocketHandle socket) {
-      acceptOn(*loop, socket, local);
-    };
-    callbacks.onBatch = [] {};
-  }
-  if (loop != loop_) {
-    auto call = makeRef<LoopCall>([this] { acceptorClosed(); });
-    callbacks.onClosed = [home = loop_->mailbox(), call = std::move(call)] { home->post(*call); };
-  }
-  return std::make_shared<Acceptor>(loop, std::move(callbacks));
 }
 
 // --- After start
@@ -321,6 +237,7 @@ LoopStats statsOf(const LoopCounters& counters) {
 ServerStats TcpServer::stats() const {
   ServerStats stats;
   admission_->fill(stats);
+  stats.listenersFailed = listenersFailed_.load(std::memory_order_relaxed);
   const std::vector<EventLoop*>& loops = pool_.getAllLoops();
   for (std::size_t i = 0; i < loops.size(); ++i) {
     stats.loops.push_back(statsOf(loops[i]->counters()));

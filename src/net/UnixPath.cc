@@ -3,12 +3,18 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <filesystem>
+#include <system_error>
 #include <utility>
 
 namespace gyre {
 
 UnixPath::UnixPath(const InetAddress& address) : path_(address.path()) {
   if (path_.starts_with('@')) path_.clear();
+  if (path_.empty()) return;
+  std::error_code none;
+  const std::filesystem::path absolute = std::filesystem::absolute(path_, none);
+  if (!none) path_ = absolute.string();
 }
 
 void UnixPath::take() noexcept {

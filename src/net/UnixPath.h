@@ -16,7 +16,7 @@ namespace gyre {
 class UnixPath {
  public:
   // Of a listener that is to be bound there. Nothing for an abstract or unnamed address, or another
-  // family.
+  // family. A relative path is one of the working directory at this moment.
   explicit UnixPath(const InetAddress& address);
   UnixPath(const UnixPath&) = delete;
   UnixPath& operator=(const UnixPath&) = delete;

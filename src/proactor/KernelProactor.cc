@@ -140,8 +140,17 @@ SocketHandle KernelProactor::socket(int family) noexcept {
 }
 
 SocketHandle KernelProactor::adopt(int fd) noexcept {
-  // As it is: its flags belong to every process that shares it.
-  return fd < 0 ? SocketHandle::failed(EBADF) : SocketHandle(fd);
+  if (fd < 0) return SocketHandle::failed(EBADF);
+  // A listener gets what listen() gives, but for what only bind(2) looks at and for the backlog,
+  // which is its opener's affair. The flags of its description belong to every process that shares
+  // it, and stay as they are.
+  int listens = 0;
+  socklen_t size = sizeof listens;
+  if (::getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) == 0 && listens != 0) {
+    ::fcntl(fd, F_SETFD, FD_CLOEXEC);
+    enable(fd, IPPROTO_TCP, TCP_NODELAY, 1);  // EOPNOTSUPP for a unix listener
+  }
+  return SocketHandle(fd);
 }
 
 int KernelProactor::setOption(SocketHandle socket, SocketOption option, int value) noexcept {

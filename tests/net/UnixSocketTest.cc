@@ -115,5 +115,16 @@ TEST_F(UnixSocketTest, AbstractName_isServed) {
   EXPECT_TRUE(echoesAt(name));
 }
 
+// A relative path is one of the directory in which the server was started.
+TEST_F(UnixSocketTest, RelativePath_afterChdir_isGoneAllTheSame) {
+  const std::filesystem::path before = std::filesystem::current_path();
+  std::filesystem::current_path(directory_);
+  startAt("unix:socket");
+  EXPECT_TRUE(std::filesystem::is_socket(path_));
+  std::filesystem::current_path(before);
+  endServer();
+  EXPECT_FALSE(std::filesystem::exists(path_));
+}
+
 }  // namespace
 }  // namespace gyre

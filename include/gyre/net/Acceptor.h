@@ -6,6 +6,7 @@
 //         closed. It is never shut down: another process may share it.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <optional>
 
@@ -38,6 +39,9 @@ class GYRE_API Acceptor final : public LoopResident {
   void pause() noexcept;
   void resume() noexcept;
 
+  // Any thread. The errno value by which accepting has ended for good, before onClosed; else 0.
+  int failure() const noexcept { return failure_.load(std::memory_order_acquire); }
+
   void beginClose() noexcept override;
   void settle() noexcept override;
   const void* group() const noexcept override { return this; }
@@ -52,6 +56,7 @@ class GYRE_API Acceptor final : public LoopResident {
   IoContext accept_;
   std::optional<ReservedTimer> retry_;
   SocketHandle listener_;
+  std::atomic<int> failure_{0};
   bool hasBatch_ = false;
   bool isPaused_ = false;
   bool isClosing_ = false;

@@ -41,4 +41,9 @@ using AcceptFilter = std::function<bool(const InetAddress& peer)>;
 // On the base loop: which loop the connection goes to, 0 to loops - 1.
 using PlacementCallback = std::function<std::size_t(const InetAddress& peer, std::size_t loops)>;
 
+// On the base loop: accepting on this listener (its index, as for listenAddress) has failed for
+// good, by this errno value, and the listener is closed; the others go on. EINVAL: somebody has
+// shut it down, as another process that shares it may.
+using ListenerFailedCallback = std::function<void(std::size_t listener, int error)>;
+
 }  // namespace gyre

@@ -54,7 +54,8 @@ struct ServerStats {
   std::uint64_t refusedByMemory = 0;       // ServerLimits::memoryBudget
   std::uint64_t pausedForMemory = 0;       // connections, each time
   std::uint64_t abortedForMemory = 0;
-  std::size_t bytesHeld = 0;  // in send queues and unread, in steps of 4 KiB per connection
+  std::uint64_t listenersFailed = 0;  // for good, at run time: setListenerFailedCallback
+  std::size_t bytesHeld = 0;          // in send queues and unread, in steps of 4 KiB per connection
   std::vector<LoopStats> loops;
 };
 

@@ -44,7 +44,9 @@ struct Arrival;
 enum class AcceptMode : std::uint8_t {
   BaseLoop,  // one acceptor, which deals the connections out: an exact balance
   // Every loop, with a listener of its own (SO_REUSEPORT): the kernel deals them out by a hash.
-  // There is no placement then, and clients beyond connectionsMax are refused. IP addresses only.
+  // There is no placement then, and clients beyond connectionsMax are refused. Inherited listeners
+  // are distributed over the loops, in turn for each address; loops share them where they are too
+  // few. A unix listener that the server opens itself is accepted on by one loop.
   EveryLoop,
 };
 
@@ -57,19 +59,21 @@ class GYRE_API TcpServer {
 
   // --- Before start (CHECKed)
 
-  // I/O threads besides the base loop's: the CPUs of this process unless said; 0: everything on the
-  // base loop. Throws std::system_error (EINVAL) outside 0..1024.
+  // I/O threads besides the base loop's. Default: the CPUs of this process, or fewer under a CPU
+  // quota of its control groups; 0: everything on the base loop. Throws std::system_error (EINVAL)
+  // outside 0..1024.
   void setThreadNum(int count);
   void setThreadInitCallback(ThreadInitCallback callback);
   void setCpus(std::vector<int> cpus);
   // Loops that the user runs himself, instead of threads. REQUIRES: their engines are like the base
   // loop's.
   void setLoops(std::vector<EventLoop*> loops);
-  // Another address to listen on.
+  // Another address to listen on. Beside 0.0.0.0, [::] with the same port needs
+  // ListenOptions::v6Only.
   void addListener(const InetAddress& address, const ListenOptions& options = {});
-  // A socket that listens already: inherited from systemd or from a process that hands over. Throws
-  // std::system_error (EINVAL) when it is none. The first one takes the place of the constructor's
-  // address when that is unspecified.
+  // A socket that listens already: inherited from systemd or from a process that hands over. Its
+  // backlog stays as it is, TCP_NODELAY is set on it. Throws std::system_error (EINVAL) when it is
+  // none. The first one takes the place of the constructor's address when that is unspecified.
   void addListener(UniqueFd listener);
   // Of the address given to the constructor.
   void setListenOptions(const ListenOptions& options);
@@ -87,6 +91,7 @@ class GYRE_API TcpServer {
   void setHalfCloseCallback(HalfCloseCallback callback);
   void setCloseCallback(CloseCallback callback);
   void setDrainCallback(DrainCallback callback);
+  void setListenerFailedCallback(ListenerFailedCallback callback);
 
   // Starts the threads, then listens. Throws std::system_error naming cause and cure, or
   // std::bad_alloc; what was started by then ends with the destructor. REQUIRES: called once, on
@@ -139,15 +144,20 @@ class GYRE_API TcpServer {
     InetAddress address;    // as it is bound
     std::size_t group = 0;  // which of those given it belongs to, when others came with it
     ListenOptions options;
-    UniqueFd inherited;
+    UniqueFd inherited;                 // until it is opened
     bool ownsPath = false;              // inherited together with the file of the unix socket
     std::vector<SocketHandle> sockets;  // one, or one per loop
     std::unique_ptr<UnixPath> path;
+    std::size_t backlogWithNagle = 0;  // clients that came before TCP_NODELAY was set
+    bool isInherited = false;
   };
   struct AcceptorPlace {
     EventLoop* loop;
     std::shared_ptr<Acceptor> acceptor;
     RefPtr<LoopCall> close;
+    SocketHandle socket;
+    std::size_t listener;  // its index
+    bool isFailureTold = false;
   };
   // What one loop of the pool will be asked to do with this server's connections. Made at the
   // start, so that an end needs no memory.
@@ -166,10 +176,14 @@ class GYRE_API TcpServer {
   void takeInherited();
   void takeInherited(std::size_t place, ListenerMatch match);
   void open(Listener& listener);
+  void noteInherited(Listener& listener) const;
+  void openInherited(Listener& listener);
+  SocketHandle listenFor(const Listener& listener);
+  void complainOfBothFamilies(const Listener& refused) const;
   static const InetAddress* localOfAll(const Listener& listener) noexcept;
-  SocketHandle openFirst(Listener& listener);
-  void startAcceptor(EventLoop* loop, SocketHandle listener, const InetAddress* local);
-  std::shared_ptr<Acceptor> makeAcceptor(EventLoop* loop, const InetAddress* local);
+  void startAcceptor(EventLoop* loop, SocketHandle socket, const Listener& listener);
+  std::shared_ptr<Acceptor> makeAcceptor(EventLoop* loop, const Listener& listener);
+  void tellFailedListeners() noexcept;
   void acceptHere(SocketHandle socket, const InetAddress* local);
   void acceptOn(EventLoop& loop, SocketHandle socket, const InetAddress* local);
   void makeGate();
@@ -198,6 +212,8 @@ class GYRE_API TcpServer {
   std::vector<Listener> listeners_;
   std::vector<AcceptorPlace> acceptors_;
   PlacementCallback choosePlace_;
+  ListenerFailedCallback onListenerFailed_;
+  std::atomic<std::uint64_t> listenersFailed_{0};
   std::vector<Arrivals> arrivals_;  // of this iteration, by index of the loop
   std::unique_ptr<AcceptGate> gate_;
   DoneList onStopped_;
