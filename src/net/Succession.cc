@@ -6,6 +6,7 @@
 #include <array>
 #include <cerrno>
 #include <exception>
+#include <new>
 #include <system_error>
 #include <utility>
 
@@ -53,15 +54,21 @@ Succession::Succession(EventLoop* loop, SocketHandle pipe, std::string program, 
 
 void Succession::beginClose() noexcept { loop_->proactor().cancel(read_); }
 
-Succession::Result Succession::judge(const IoResult& result) const {
+// Without memory to say why it is still said that it does not serve: another try must be possible.
+Succession::Result Succession::judge(const IoResult& result) const noexcept {
   const bool isWhole = result.error == 0 && result.bytes == sizeof report_;
-  if (isWhole && report_.kind == SuccessionReport::Kind::Serves && report_.value > 0) {
-    return {report_.value};
+  try {
+    if (isWhole && report_.kind == SuccessionReport::Kind::Serves && report_.value > 0) {
+      return {report_.value};
+    }
+    if (isWhole && report_.kind == SuccessionReport::Kind::Failed) {
+      return {0,
+              "cannot start " + program_ + ": " + std::generic_category().message(report_.value)};
+    }
+    return {0, "the new process has ended before it served (" + program_ + ")"};
+  } catch (const std::bad_alloc&) {
+    return {};
   }
-  if (isWhole && report_.kind == SuccessionReport::Kind::Failed) {
-    return {0, "cannot start " + program_ + ": " + std::generic_category().message(report_.value)};
-  }
-  return {0, "the new process has ended before it served (" + program_ + ")"};
 }
 
 // Closing the pipe is what the new process waits for.

@@ -33,7 +33,7 @@ class Succession final : public LoopResident {
 
  private:
   static void handleRead(IoContext& context, const IoResult& result) noexcept;
-  Result judge(const IoResult& result) const;
+  Result judge(const IoResult& result) const noexcept;
 
   EventLoop* const loop_;
   const SocketHandle pipe_;
