@@ -79,8 +79,12 @@ void EventLoop::moveTimeout(std::uint32_t entry, TimePoint due) noexcept {
 
 void EventLoop::removeTimeout(std::uint32_t entry) noexcept { wheel_->remove(entry); }
 
-CoarseTime EventLoop::timeoutAddedAt(std::uint32_t entry) const noexcept {
-  return wheel_->addedAt(entry);
+void EventLoop::setTimeoutDeadline(std::uint32_t entry, TimePoint due) noexcept {
+  wheel_->setDeadline(entry, due);
+}
+
+TimePoint EventLoop::timeoutDeadline(std::uint32_t entry) const noexcept {
+  return wheel_->deadline(entry);
 }
 
 }  // namespace gyre

@@ -27,7 +27,7 @@ TimingWheel::Entry TimingWheel::add(LoopResident& resident, TimePoint due, TimeP
   } else {
     free_ = nodes_[entry].next;
   }
-  nodes_[entry] = {&resident, kNoEntry, kNoEntry, kNoSlot, CoarseTime(now)};
+  nodes_[entry] = {&resident, kNoEntry, kNoEntry, kNoDeadline, kNoSlot};
   ++size_;
   link(entry, due);
   return entry;
@@ -50,18 +50,42 @@ std::uint64_t TimingWheel::ticksUntil(TimePoint now) const noexcept {
   return now <= start_ ? 0 : static_cast<std::uint64_t>((now - start_) / tick_);
 }
 
+void TimingWheel::setDeadline(Entry entry, TimePoint due) noexcept {
+  Node& node = nodes_[entry];
+  node.deadline =
+      due == kForever ? kNoDeadline : std::min(firstTickAfter(due), kNoDeadline - 1) & kNoDeadline;
+  // Asked too early is asked again: only an earlier time moves it.
+  if (due == kForever || (node.slot != kNoSlot && linkedTick(node) <= node.deadline)) return;
+  unlink(entry);
+  link(entry, due);
+}
+
+TimePoint TimingWheel::deadline(Entry entry) const noexcept {
+  const std::uint64_t tick = nodes_[entry].deadline;
+  return tick == kNoDeadline ? kForever : start_ + tick_ * static_cast<std::int64_t>(tick);
+}
+
+std::uint64_t TimingWheel::firstTickAfter(TimePoint due) const noexcept {
+  if (due <= start_) return 0;
+  return static_cast<std::uint64_t>((due - start_ - Duration(1)) / tick_) + 1;
+}
+
 // The first tick at which `due` has passed; never one that was expired.
 std::uint64_t TimingWheel::tickOf(TimePoint due) const noexcept {
-  if (due <= start_) return passed_ + 1;
-  const auto ticks = static_cast<std::uint64_t>((due - start_ - Duration(1)) / tick_) + 1;
-  return std::clamp(ticks, passed_ + 1, passed_ + kSlots - 1);
+  return std::clamp(firstTickAfter(due), passed_ + 1, passed_ + kSlots - 1);
+}
+
+// REQUIRES: it is in a slot, of which each stands for one tick of the turn that begins.
+std::uint64_t TimingWheel::linkedTick(const Node& node) const noexcept {
+  const std::uint64_t first = passed_ + 1;
+  return first + (node.slot + kSlots - first % kSlots) % kSlots;
 }
 
 void TimingWheel::link(Entry entry, TimePoint due) noexcept {
   const std::uint64_t tick = tickOf(due);
   const auto slot = static_cast<std::uint32_t>(tick % kSlots);
   Node& node = nodes_[entry];
-  node.slot = slot;
+  node.slot = slot & 0xffff;
   node.previous = kNoEntry;
   node.next = std::exchange(slots_[slot], entry);
   if (node.next != kNoEntry) nodes_[node.next].previous = entry;
@@ -72,7 +96,8 @@ void TimingWheel::link(Entry entry, TimePoint due) noexcept {
 void TimingWheel::unlink(Entry entry) noexcept {
   Node& node = nodes_[entry];
   if (node.slot == kNoSlot) return;
-  const std::uint32_t slot = std::exchange(node.slot, kNoSlot);
+  const auto slot = static_cast<std::uint32_t>(node.slot);
+  node.slot = kNoSlot;
   if (node.next != kNoEntry) nodes_[node.next].previous = node.previous;
   (node.previous == kNoEntry ? slots_[slot] : nodes_[node.previous].next) = node.next;
   if (slots_[slot] == kNoEntry) occupied_[slot / 64] &= ~(1ULL << (slot % 64));

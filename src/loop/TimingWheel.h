@@ -13,7 +13,6 @@
 #include <cstdint>
 #include <vector>
 
-#include "gyre/loop/CoarseTime.h"
 #include "gyre/loop/LoopResident.h"
 
 namespace gyre {
@@ -30,7 +29,11 @@ class TimingWheel {
   // kForever: not before it is moved again.
   void move(Entry entry, TimePoint due) noexcept;
   void remove(Entry entry) noexcept;
-  CoarseTime addedAt(Entry entry) const noexcept { return nodes_[entry].addedAt; }
+  // A time that the resident counts in when it answers. It is asked then, or before, unless it is
+  // moved meanwhile. kForever: none.
+  void setDeadline(Entry entry, TimePoint due) noexcept;
+  // To the tick; kForever without one.
+  TimePoint deadline(Entry entry) const noexcept;
 
   // Asks every resident whose time has come for its next one: LoopResident::checkTimeouts. Each at
   // most once.
@@ -43,17 +46,21 @@ class TimingWheel {
  private:
   static constexpr std::uint32_t kSlots = 1024;  // a turn: 102 s of 100 ms
   static constexpr std::uint32_t kNoSlot = kSlots;
+  static constexpr std::uint64_t kNoDeadline = (1ULL << 48) - 1;
 
   struct Node {
     LoopResident* resident;
     Entry next;
-    Entry previous;  // kNoEntry: the first of its slot
-    std::uint32_t slot;
-    CoarseTime addedAt;
+    Entry previous;               // kNoEntry: the first of its slot
+    std::uint64_t deadline : 48;  // a tick
+    std::uint64_t slot : 16;
   };
+  static_assert(sizeof(Node) == 24);
 
   std::uint64_t ticksUntil(TimePoint now) const noexcept;
+  std::uint64_t firstTickAfter(TimePoint due) const noexcept;
   std::uint64_t tickOf(TimePoint due) const noexcept;
+  std::uint64_t linkedTick(const Node& node) const noexcept;
   void link(Entry entry, TimePoint due) noexcept;
   void unlink(Entry entry) noexcept;
   void expireSlot(std::uint32_t slot, TimePoint now);

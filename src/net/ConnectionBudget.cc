@@ -1,4 +1,5 @@
 // What a connection holds of its server's memory budget, and what happens when that is used up.
+#include <algorithm>
 #include <cerrno>
 
 #include "base/LogFormat.h"
@@ -64,7 +65,8 @@ void TcpConnection::relaxBudget() noexcept {
 // The budget keeps it from reading what would complete its message: nobody else ends that.
 bool TcpConnection::isStarved(TimePoint now) const noexcept {
   constexpr std::chrono::seconds kStarvedMax{10};
-  return has(kOverBudget) && has(kReading) && inputBytes() != 0 && active_.age(now) >= kStarvedMax;
+  return has(kOverBudget) && has(kReading) && inputBytes() != 0 &&
+         std::min(sinceReceived(now), sinceSent(now)) >= kStarvedMax;
 }
 
 // Other loops do the same when they need more.

@@ -1,6 +1,7 @@
 // What a connection receives: delivering it, keeping what the user does not take, pausing.
 #include <poll.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <new>
 #include <utility>
@@ -9,6 +10,11 @@
 #include "gyre/net/TcpConnection.h"
 
 namespace gyre {
+namespace {
+
+constexpr std::size_t kBacklogMax = 256 * 1024;
+
+}  // namespace
 
 void TcpConnection::handleInput(IoContext& context, const IoResult& result) noexcept {
   TcpConnection& self = ownerOf<&TcpConnection::input_>(context);
@@ -24,7 +30,7 @@ void TcpConnection::handleInput(IoContext& context, const IoResult& result) noex
 
 void TcpConnection::handleBytes(std::string_view bytes) {
   bytesReceived_ += bytes.size();
-  touch();
+  received_ = CoarseTime(proactor().wokenAt());
   // Almost always: nothing stands between the bytes and the user.
   if (extras_ == nullptr && mayNotify(Notice::Message)) return deliverWindow(bytes);
   if (!isOpen()) return discard(bytes.size());
@@ -34,8 +40,8 @@ void TcpConnection::handleBytes(std::string_view bytes) {
 
 // Before our FIN the peer may send as it likes, it will see the end; after it there is a limit.
 void TcpConnection::discard(std::size_t bytes) {
-  if (state() != State::Lingering || has(kAbortWanted) || extras_ == nullptr) return;
-  extras_->bytesDiscarded += bytes;
+  if (state() != State::Lingering || has(kAbortWanted)) return;
+  if (!guarded([&] { extras().bytesDiscarded += bytes; })) return;
   if (extras_->bytesDiscarded > profile_->options.lingerBytes) {
     abort(CloseReason::LingerTimeout, 0);
   }
@@ -53,6 +59,7 @@ void TcpConnection::decode(std::string_view received) {
 
 void TcpConnection::deliver(std::string_view bytes) {
   if (!has(kReading) || has(kInputUntold)) return keep(bytes);
+  assertMayNotify<Notice::Message>();
   if (inputBytes() == 0) return deliverWindow(bytes);
   if (!guarded([&] { extras_->unread.append(bytes); })) return;
   callMessage(extras_->unread);
@@ -85,6 +92,7 @@ void TcpConnection::deliverKept() {
   if (!isOpen() || !has(kReading)) return;
   if (has(kInputUntold)) {
     clear(kInputUntold);
+    assertMayNotify<Notice::Message>();
     // None when the callback that called startRead() has retrieved all of it since.
     if (inputBytes() != 0) callMessage(extras_->unread);
     if (inputBytes() == 0) releaseUnread();
@@ -101,16 +109,19 @@ void TcpConnection::releaseUnread() noexcept {
   if (extras_ == nullptr) return;
   extras_->unread.retrieveAll();
   extras_->unread.shrink(0);
-  if (state() == State::Connected && !has(kFinSent) && extras_->isEmpty()) extras_.reset();
+  if (state() == State::Connected && extras_->isEmpty()) extras_.reset();
 }
 
-bool TcpConnection::Extras::isEmpty() const noexcept {
+bool ConnectionExtras::isEmpty() const noexcept {
   return unread.readableBytes() == 0 && !isPinned && filter == nullptr && retired.empty() &&
-         !timeouts;
+         !timeouts && receivedLongAgo == TimePoint{} && sentLongAgo == TimePoint{} &&
+         readingSince == TimePoint{};
 }
 
+// REQUIRES: mayNotify(Notice::Message). The caller has asked, or asserts it: this is the data path.
 void TcpConnection::callMessage(Buffer& buffer) {
-  notify<Notice::Message>([&] {
+  GYRE_DCHECK(mayNotify(Notice::Message), "a message was about to be told in a wrong state");
+  guarded([&] {
     if (profile_->onMessage) {
       profile_->onMessage(shared_from_this(), buffer);
     } else {
@@ -121,7 +132,8 @@ void TcpConnection::callMessage(Buffer& buffer) {
 
 // What was taken before the pause is still delivered, and may be retrieved then.
 void TcpConnection::limitInput() {
-  if (has(kAbortWanted)) return;
+  // What waits for its turn only is not left by the user.
+  if (has(kAbortWanted) || has(kInputUntold)) return;
   const bool isFull = inputBytes() > profile_->options.inputLimit;
   if (isFull == has(kInputFull)) return;
   if (isFull) {
@@ -173,7 +185,31 @@ void TcpConnection::handleWatch(const IoResult& result) {
 bool TcpConnection::wantsInput() const noexcept {
   if (has(kEndOfInput)) return false;
   if (state() != State::Connected) return true;  // to be discarded
-  return has(kReading) && !has(kOutputFull) && !has(kInputFull) && !has(kOverBudget);
+  return has(kReading) && !has(kOutputFull) && !has(kInputFull) && !has(kOverBudget) &&
+         !(has(kInputUntold) && isBacklogged());
+}
+
+// For unread bytes that wait for their turn: more is taken once they are few.
+bool TcpConnection::isBacklogged() const noexcept {
+  const std::size_t most = std::min(profile_->options.inputLimit, kBacklogMax);
+  const bool isReceiving = input_.isInFlight() && input_.kind() == IoKind::Receive;
+  return inputBytes() > (isReceiving ? most : most / 4);
+}
+
+// The number's low bits are enough: mistaken for an older iteration's, what is left of that is less
+// than could be, and the rest comes in the next.
+std::uint16_t TcpConnection::framesLeft() noexcept {
+  const auto turn = static_cast<std::uint8_t>(loop()->counters().iterations.get());
+  if (budgetTurn_ != turn) {
+    budgetTurn_ = turn;
+    budgetLeft_ = std::max<std::uint16_t>(profile_->options.framesPerIteration, 1);
+  }
+  return budgetLeft_;
+}
+
+void TcpConnection::offerAgain() noexcept {
+  set(kInputUntold);
+  loop()->markDirty(*this);
 }
 
 // Brings what is in flight in line with what is wanted: a receive or a watch, never both.
@@ -183,9 +219,10 @@ void TcpConnection::updateReading() {
   if (input_.isInFlight()) {
     if (wanted != (input_.kind() == IoKind::Receive)) proactor().cancel(input_);
   } else if (wanted) {
-    proactor().receive(input_, socket_);
+    if (input_.kind() == IoKind::Poll) noteReading();  // it was paused
+    proactor().receive(input_, socket());
   } else if (!has(kHungUp)) {
-    proactor().poll(input_, socket_, 0);  // POLLERR and POLLHUP always count
+    proactor().poll(input_, socket(), 0);  // POLLERR and POLLHUP always count
   }
 }
 

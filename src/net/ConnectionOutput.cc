@@ -110,14 +110,14 @@ void TcpConnection::encode(std::string_view plain) {
 // where they are cheap. Returns how much need not be queued.
 std::size_t TcpConnection::sendAtOnce(std::string_view bytes) noexcept {
   if (hasOutput()) return 0;
-  const IoResult result = proactor().trySend(socket_, bytes);
+  const IoResult result = proactor().trySend(socket(), bytes);
   if (result.error != 0) {
     loseOutput(CloseReason::Error, result.error);
     return bytes.size();
   }
   if (result.bytes == 0) return 0;
   bytesSent_ += result.bytes;
-  touch();
+  sent_ = CoarseTime(proactor().wokenAt());
   if (profile_->onWriteComplete) {
     set(kWriteCompleteDue);
     loop()->markDirty(*this);
@@ -152,7 +152,7 @@ void TcpConnection::enqueue(Bytes&& bytes) noexcept {
 
 void TcpConnection::beginOutput() noexcept {
   output_ = OutputQueue::make(loop()->blocks());
-  if (output_ != nullptr) output_->setProgressedAt(CoarseTime(proactor().wokenAt()));
+  if (output_ != nullptr) output_->setProgressedAt(proactor().wokenAt());
 }
 
 void TcpConnection::dropOutput() noexcept { OutputQueue::destroy(std::exchange(output_, nullptr)); }
@@ -197,13 +197,13 @@ void TcpConnection::submitSend() {
     if (sendsAlone(slices[0])) return;
     count = output_->gather(slices);
   }
-  proactor().send(send_, socket_, std::span(slices).first(count));
+  proactor().send(send_, socket(), std::span(slices).first(count));
 }
 
 // A send that would be submitted alone saves nothing by it, and its completion costs an iteration:
 // 0.91 times the CPU for one connection that asks and waits. True when nothing is left to be sent.
 bool TcpConnection::sendsAlone(const IoSlice& slice) {
-  const IoResult result = proactor().trySend(socket_, {slice.data, slice.size});
+  const IoResult result = proactor().trySend(socket(), {slice.data, slice.size});
   if (result.bytes == 0 && result.error == 0) return false;
   handleSent(result);
   return !hasOutput() || state() >= State::Joining;
@@ -216,8 +216,8 @@ void TcpConnection::handleSend(IoContext& context, const IoResult& result) noexc
 void TcpConnection::handleSent(const IoResult& result) {
   bytesSent_ += result.bytes;
   if (result.bytes != 0) {
-    touch();
-    output_->setProgressedAt(active_);
+    sent_ = CoarseTime(proactor().wokenAt());
+    output_->setProgressedAt(proactor().wokenAt());
   }
   output_->consume(result.bytes);
   if (state() == State::Joining) return joinInFlight();

@@ -14,7 +14,6 @@
 #include <string>
 #include <string_view>
 
-#include "gyre/loop/CoarseTime.h"
 #include "gyre/proactor/Proactor.h"
 #include "proactor/BlockPool.h"
 
@@ -42,8 +41,8 @@ class OutputQueue {
 
   std::size_t size() const noexcept { return size_; }
   // When the kernel last took some of it, or when it was begun.
-  CoarseTime progressedAt() const noexcept { return progressedAt_; }
-  void setProgressedAt(CoarseTime time) noexcept { progressedAt_ = time; }
+  TimePoint progressedAt() const noexcept { return progressedAt_; }
+  void setProgressedAt(TimePoint time) noexcept { progressedAt_ = time; }
   bool isEmpty() const noexcept { return size_ == 0; }
 
   // The next bytes to send, at most kSendBytesMax; the number of slices.
@@ -75,7 +74,7 @@ class OutputQueue {
   Slice* tail_ = nullptr;
   std::size_t size_ = 0;
   std::size_t slices_ = 0;
-  CoarseTime progressedAt_;
+  TimePoint progressedAt_{};
 };
 
 }  // namespace gyre

@@ -19,14 +19,14 @@ ConnectionProfile::~ConnectionProfile() = default;
 TcpConnection::TcpConnection(const Init& init)
     : mailbox_(init.loop->mailbox()),
       profile_(init.profile),
-      input_(&TcpConnection::handleInput),
-      send_(&TcpConnection::handleSend),
+      input_(&TcpConnection::handleInput, init.socket),
+      send_(&TcpConnection::handleSend, init.socket),
       id_(init.id),
-      active_(init.loop->now()),
+      received_(init.loop->now()),
       endpoints_(
           init.local != nullptr ? *init.local : init.loop->proactor().localAddress(init.socket),
           init.loop->proactor().peerAddress(init.socket)),
-      socket_(init.socket) {}
+      sent_(received_) {}
 
 // Plain memory: finishClose() has given everything back that belonged to the loop.
 TcpConnection::~TcpConnection() {
@@ -160,7 +160,7 @@ void TcpConnection::beginClose() noexcept { requestAbort(CloseReason::Aborted, 0
 
 void TcpConnection::setTcpNoDelay(bool on) noexcept {
   assertInLoopThread();
-  if (state() < State::Joining) proactor().setOption(socket_, SocketOption::NoDelay, on ? 1 : 0);
+  if (state() < State::Joining) proactor().setOption(socket(), SocketOption::NoDelay, on ? 1 : 0);
 }
 
 std::any& TcpConnection::context() {
@@ -272,9 +272,9 @@ void TcpConnection::abortCutShort() {
 
 void TcpConnection::sendFin() {
   set(kFinSent);
-  guarded([this] { extras().finSentAt = CoarseTime(loop()->now()); });
+  sent_ = CoarseTime(loop()->now());
   // Fails when the peer has reset meanwhile: the receive or the watch tells of that.
-  proactor().shutdownWrite(socket_);
+  proactor().shutdownWrite(socket());
 }
 
 void TcpConnection::abort(CloseReason reason, int error) {
@@ -287,9 +287,9 @@ void TcpConnection::abort(CloseReason reason, int error) {
   // A peer that got a part would take a FIN for the end of the whole: closing resets then, and no
   // shutdown, which sends one, comes before it. The cancel alone ends what is in flight.
   if (hasOutput() || isCutShort() || reason_ == CloseReason::OutOfMemory) {
-    proactor().setOption(socket_, SocketOption::LingerZero, 1);
+    proactor().setOption(socket(), SocketOption::LingerZero, 1);
   } else if (input_.isInFlight()) {
-    proactor().shutdownBoth(socket_);
+    proactor().shutdownBoth(socket());
   }
   joinInFlight();
 }
@@ -301,7 +301,7 @@ void TcpConnection::joinInFlight() {
   // What no send holds will never be sent, and may keep a receive buffer from other connections.
   if (hasOutput() && !send_.isInFlight()) dropOutput();
   if (input_.isInFlight() || send_.isInFlight()) {
-    if (isFirst) proactor().cancelAll(socket_);
+    if (isFirst) proactor().cancelAll(socket());
     return;
   }
   closeSocket();
@@ -310,7 +310,7 @@ void TcpConnection::joinInFlight() {
 
 void TcpConnection::closeSocket() {
   unscheduleTimeouts();
-  proactor().close(socket_);
+  proactor().close(socket());
 }
 
 void TcpConnection::finishClose() {

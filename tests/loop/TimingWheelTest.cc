@@ -123,6 +123,34 @@ TEST_F(TimingWheelTest, Moved_isAskedAtItsNewTimeOnly) {
   EXPECT_EQ(sleeper.asked.size(), 1U) << "a time in the past is the next tick";
 }
 
+TEST_F(TimingWheelTest, Deadline_earlier_movesTheEntry_laterOnesAndNoneDoNot) {
+  Sleeper sleeper;
+  const auto entry = add(sleeper, seconds(5));
+  EXPECT_EQ(wheel_.deadline(entry), kForever);
+  wheel_.setDeadline(entry, kStart + seconds(20));
+  EXPECT_EQ(wheel_.deadline(entry), kStart + seconds(20));
+  EXPECT_EQ(wheel_.nextDue(), kStart + seconds(5));
+  wheel_.setDeadline(entry, kStart + milliseconds(1950));
+  EXPECT_EQ(wheel_.deadline(entry), kStart + seconds(2)) << "to the tick, and not before";
+  EXPECT_LE(wheel_.nextDue(), kStart + seconds(2));
+  wheel_.setDeadline(entry, kForever);
+  EXPECT_EQ(wheel_.deadline(entry), kForever);
+  runUntil(kStart + seconds(2));
+  EXPECT_EQ(sleeper.asked, std::vector<TimePoint>{kStart + seconds(2)}) << "too early is no harm";
+}
+
+TEST_F(TimingWheelTest, Deadline_ofAnEntryThatIsNotDue_makesItDue) {
+  Sleeper sleeper;
+  const auto entry = add(sleeper, kTick);
+  runUntil(kStart + kTick);
+  ASSERT_EQ(wheel_.nextDue(), kForever);
+  wheel_.setDeadline(entry, kStart + hours(1));
+  sleeper.answer = [&](TimePoint) { return wheel_.deadline(entry); };
+  runUntil(kStart + hours(1));
+  EXPECT_EQ(sleeper.asked.back(), kStart + hours(1));
+  EXPECT_LE(sleeper.asked.size(), 40U) << "once a turn";
+}
+
 TEST_F(TimingWheelTest, FurtherThanATurn_isAskedOncePerTurnAndNotMissed) {
   Sleeper sleeper;
   const TimePoint due = kStart + hours(1);

@@ -38,7 +38,9 @@ std::string simulationFrame(std::uint32_t sender, std::uint32_t number, std::siz
 // After a timeout's FIN the user may send what goes nowhere.
 bool claimsAll(CloseReason reason) {
   return reason != CloseReason::IdleTimeout && reason != CloseReason::FirstByteTimeout &&
-         reason != CloseReason::LingerTimeout && reason != CloseReason::None;
+         reason != CloseReason::ReadIdleTimeout && reason != CloseReason::Deadline &&
+         reason != CloseReason::Drained && reason != CloseReason::LingerTimeout &&
+         reason != CloseReason::None;
 }
 
 bool losesConnections(const SimStatistics& network) {

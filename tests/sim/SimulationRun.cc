@@ -77,6 +77,8 @@ SimulationSettings SimulationRun::drawSettings(SimRandom& random, const SimOptio
     settings.protocol = SimulationProtocol::Echo;
     settings.options.outputPolicy = OutputPolicy::Report;
   }
+  settings.usesReader = random.chance(0.5);
+  settings.options.framesPerIteration = static_cast<std::uint16_t>(random.between(16, 256));
   settings.options.inputLimit = random.between(5, 12) * 1024;  // more than a frame
   settings.options.timeouts.close = std::chrono::milliseconds(random.between(1, 3000));
   settings.options.lingerBytes = random.below(100'000);
@@ -91,6 +93,8 @@ void SimulationRun::drawLimits(SimRandom& random, SimulationSettings& settings) 
   };
   ConnectionTimeouts& timeouts = settings.options.timeouts;
   if (random.chance(0.15)) timeouts.idle = drawn(1, 1000);
+  if (random.chance(0.1)) timeouts.readIdle = drawn(1, 1000);
+  settings.setsDeadlines = random.chance(0.1);
   if (random.chance(0.2)) timeouts.firstByte = drawn(1, 100);
   if (random.chance(0.2)) timeouts.writeStall = drawn(1, 500);
   ServerLimits& limits = settings.limits;

@@ -1,8 +1,11 @@
 #include "sim/SimulationServer.h"
 
+#include <chrono>
 #include <iterator>
 #include <stdexcept>
 #include <utility>
+
+#include "gyre/net/FrameReader.h"
 
 namespace gyre {
 
@@ -27,7 +30,26 @@ SimulationServer::SimulationServer(SimNetwork& network, SimRandom& random,
   server_->start();
 }
 
+namespace {
+
+FrameResult decodeFrame(std::string_view input, std::size_t) {
+  if (input.size() < kFrameHeader) return {};
+  std::size_t length = 0;
+  for (std::size_t i = 0; i < 4; ++i) length = length << 8 | static_cast<unsigned char>(input[i]);
+  if (length > kFrameMax) return {FrameStatus::TooLong};
+  if (input.size() < kFrameHeader + length) return {};
+  return {FrameStatus::Complete, input.substr(0, kFrameHeader + length), kFrameHeader + length};
+}
+
+}  // namespace
+
 void SimulationServer::setCallbacks() {
+  reader_ = framedBy(
+      decodeFrame,
+      [this](const auto& connection, std::string_view frame) {
+        answerFrame(ledgerOf(connection), frame);
+      },
+      [](const auto&, FrameStatus) { ADD_FAILURE() << "bytes were lost or invented"; });
   server_->setConnectionCallback([this](const auto& connection) { handleConnection(connection); });
   server_->setMessageCallback(
       [this](const auto& connection, Buffer& input) { handleMessage(connection, input); });
@@ -131,7 +153,17 @@ void SimulationServer::echo(SimulationLedger& ledger, Buffer& input) {
   send(ledger, take(ledger, input, size));
 }
 
+void SimulationServer::answerFrame(SimulationLedger& ledger, std::string_view frame) {
+  ledger.message(frame);
+  send(ledger, std::string(frame));
+  if (!settings_.setsDeadlines) return;
+  TcpConnection& connection = *ledger.connection;
+  if (random_.chance(0.5)) return connection.clearDeadline();
+  connection.setDeadline(std::chrono::milliseconds(random_.below(3000)));
+}
+
 void SimulationServer::answerFrames(SimulationLedger& ledger, Buffer& input) {
+  if (settings_.usesReader) return reader_(ledger.connection, input);
   while (input.readableBytes() >= kFrameHeader) {
     const auto length = static_cast<std::size_t>(input.peekInt32());
     ASSERT_LE(length, kFrameMax) << "bytes were lost or invented";
@@ -175,7 +207,8 @@ void SimulationServer::conduct(SimulationLedger& ledger) {
     case Kind::ShutdownAtOnce:
     case Kind::ForceCloseAtOnce: break;
     case Kind::Shutdown: ledger.isSendingOver = true; return ledger.connection->shutdown();
-    case Kind::ForceClose: return ledger.connection->forceClose();
+    case Kind::ForceClose:
+      return random_.chance(0.5) ? ledger.connection->abort() : ledger.connection->forceClose();
     case Kind::Throw: throw std::runtime_error("a callback of the simulation");
     case Kind::Pause:
       ledger.conduct.bytes += random_.below(4000);

@@ -48,9 +48,11 @@ struct SimulationSettings {
   bool isFiltered = false;
   bool decidesHalfClose = false;
   bool retrievesParts = false;  // leaves bytes in the buffer now and then
-  bool isStuck = false;         // much is sent to clients that hardly read
-  bool mixesSends = false;      // more than a send takes, beside what stays in its receive buffer
-  bool pausesForEver = false;   // some connections
+  bool usesReader = false;      // framedBy() instead of a loop of its own
+  bool setsDeadlines = false;
+  bool isStuck = false;        // much is sent to clients that hardly read
+  bool mixesSends = false;     // more than a send takes, beside what stays in its receive buffer
+  bool pausesForEver = false;  // some connections
   ConnectionOptions options;
   ServerLimits limits;
 
@@ -58,8 +60,8 @@ struct SimulationSettings {
   bool isTimed() const {
     const ConnectionTimeouts& times = options.timeouts;
     const auto none = std::chrono::milliseconds::zero();
-    return times.idle > none || times.firstByte > none || times.writeStall > none ||
-           limits.memoryBudget != 0;
+    return times.idle > none || times.readIdle > none || setsDeadlines || times.firstByte > none ||
+           times.writeStall > none || limits.memoryBudget != 0;
   }
 };
 
@@ -113,6 +115,7 @@ class SimulationServer {
   std::string take(SimulationLedger& ledger, Buffer& input, std::size_t size);
   void echo(SimulationLedger& ledger, Buffer& input);
   void answerAsItCame(SimulationLedger& ledger, Buffer& input);
+  void answerFrame(SimulationLedger& ledger, std::string_view frame);
   void answerFrames(SimulationLedger& ledger, Buffer& input);
   void broadcast(SimulationLedger& ledger, Buffer& input);
   void send(SimulationLedger& ledger, std::string bytes);
@@ -125,6 +128,7 @@ class SimulationServer {
   SimNetwork& network_;
   SimRandom& random_;
   const SimulationSettings settings_;
+  MessageCallback reader_;
   const std::shared_ptr<const std::string> large_ =
       std::make_shared<const std::string>(std::string(kSendBytesMax + 4096, 'l'));
   // By connection id. The handles in them outlive the loops.

@@ -135,7 +135,9 @@ class GYRE_API EventLoop {
   std::uint32_t addTimeout(LoopResident& resident, TimePoint due);
   void moveTimeout(std::uint32_t entry, TimePoint due) noexcept;
   void removeTimeout(std::uint32_t entry) noexcept;
-  CoarseTime timeoutAddedAt(std::uint32_t entry) const noexcept;
+  // At this time the resident is asked in any case; kForever: no longer. To the tick.
+  void setTimeoutDeadline(std::uint32_t entry, TimePoint due) noexcept;
+  TimePoint timeoutDeadline(std::uint32_t entry) const noexcept;
   Duration timeoutTick() const noexcept { return timeoutTick_; }
   std::size_t residentCount() const noexcept;
   std::size_t residentCount(const void* group) const noexcept;

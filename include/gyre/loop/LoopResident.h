@@ -40,6 +40,9 @@ class GYRE_API LoopResident {
  protected:
   // True exactly while it waits for settle().
   bool isDirty_ = false;
+  // For what a resident may do in one iteration of the loop; here, because there is room.
+  std::uint8_t budgetTurn_ = 0;  // the low bits of that iteration's number
+  std::uint16_t budgetLeft_ = 0;
   friend class EventLoop;
 };
 

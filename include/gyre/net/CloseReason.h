@@ -24,8 +24,10 @@ enum class CloseReason : std::uint8_t {
   LingerTimeout,   // the peer did not answer our FIN in time, or sent too much after it
   OutOfMemory,
   IdleTimeout,       // ConnectionTimeouts::idle
+  ReadIdleTimeout,   // ConnectionTimeouts::readIdle
   FirstByteTimeout,  // ConnectionTimeouts::firstByte
   WriteStall,        // ConnectionTimeouts::writeStall
+  Deadline,          // TcpConnection::setDeadline()
   MemoryBudget,      // ServerLimits::memoryBudget: it held most
   Drained,           // ConnectionTimeouts::drainIdle
   None = NotClosed,

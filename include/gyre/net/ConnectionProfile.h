@@ -32,6 +32,10 @@ struct ConnectionTimeouts {
   // be sent. In good order means that the close callback, with CloseReason::IdleTimeout, runs once
   // the peer has answered our FIN; when it does not, after `close` more, with LingerTimeout.
   TimeSpan idle{};
+  // No byte was received for so long while the connection reads, whatever was sent meanwhile: ends
+  // as `idle` does. The time counts anew when reading goes on after a pause, and no more after the
+  // peer's FIN.
+  TimeSpan readIdle{};
   // Nothing at all was received since the connection was established: closes in good order.
   TimeSpan firstByte{};
   // Bytes wait to be sent and the kernel took neither all nor 256 KiB of them for so long: aborts.
@@ -57,6 +61,10 @@ struct ConnectionOptions {
   ConnectionTimeouts timeouts{};
   // After our FIN: how many bytes of the peer's are discarded before the connection is aborted.
   std::size_t lingerBytes = 64 * 1024 * 1024;
+  // Frames that one iteration of the loop delivers of one connection (framed(), framedBy()), 1 to
+  // 65535. What is left comes in the next one, after the others had their turn; reading pauses
+  // meanwhile when that is more than 256 KiB, or inputLimit.
+  std::uint16_t framesPerIteration = 512;
   // False: a new connection reads nothing before startRead().
   bool readOnEstablish = true;
 };

@@ -14,12 +14,10 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <type_traits>
 #include <utility>
-#include <vector>
 
 #include "gyre/base/Buffer.h"
 #include "gyre/base/Check.h"
@@ -28,6 +26,7 @@
 #include "gyre/loop/EventLoop.h"
 #include "gyre/net/Callbacks.h"
 #include "gyre/net/CloseReason.h"
+#include "gyre/net/ConnectionExtras.h"
 #include "gyre/net/ConnectionFilter.h"
 #include "gyre/net/ConnectionProfile.h"
 #include "gyre/net/Endpoints.h"
@@ -154,6 +153,13 @@ class GYRE_API TcpConnection final : public LoopResident,
   // Instead of the profile's, for this connection.
   void setTimeouts(const ConnectionTimeouts& timeouts);
   const ConnectionTimeouts& timeouts() const noexcept;
+  // Ends the connection at this time, however busy it is: what a protocol waits for, a whole
+  // request as it may be, has to come by then. Exact to a tick. Setting replaces the one before;
+  // clearing takes it back, which costs nothing. Ends as an idle timeout does, with
+  // CloseReason::Deadline. Setting may throw std::bad_alloc.
+  void setDeadline(TimePoint when);
+  void setDeadline(TimeSpan fromNow);
+  void clearDeadline() noexcept;
   // Between wire and user from now on. REQUIRES: none was set.
   void setFilter(std::unique_ptr<ConnectionFilter> filter);
 
@@ -174,6 +180,11 @@ class GYRE_API TcpConnection final : public LoopResident,
     return extras_ == nullptr ? FrameProgress{} : extras_->frames;
   }
   void setFrameProgress(FrameProgress progress) { extras().frames = progress; }
+  // Frames that this iteration may still deliver, and what is left of them.
+  std::uint16_t framesLeft() noexcept;
+  void setFramesLeft(std::uint16_t left) noexcept { budgetLeft_ = left; }
+  // What a message callback leaves is offered again in the next iteration, also when no more comes.
+  void offerAgain() noexcept;
 
  private:
   enum class State : std::uint8_t {
@@ -201,34 +212,9 @@ class GYRE_API TcpConnection final : public LoopResident,
   static constexpr std::uint16_t kReset = 1 << 14;  // closing resets: see loseOutput() and abort()
   static constexpr std::uint32_t kNoTimeout = (1U << 24) - 1;
 
-  // What few connections have, or have for a while only.
-  struct Extras {
-    Buffer unread;  // received, and left by the message callback
-    std::any context;
-    std::unique_ptr<ConnectionFilter> filter;
-    std::vector<RefPtr<ConnectionProfile>> retired;  // a callback of it may still be running
-    std::optional<ConnectionTimeouts> timeouts;
-    CoarseTime finSentAt;
-    std::size_t bytesDiscarded = 0;
-    FrameProgress frames;
-    bool isPinned = false;  // the user was given a reference to the context
-
-    bool isEmpty() const noexcept;
-  };
-  struct Timeout {
-    TimePoint due;
-    CloseReason reason;
-  };
-  // What a callback of the user's reports.
-  enum class Notice : std::uint8_t {
-    Up,
-    Message,
-    WriteComplete,
-    HighWater,
-    HalfClose,
-    Drain,
-    Closed,
-  };
+  using Extras = ConnectionExtras;
+  using Timeout = ConnectionTimeout;
+  using Notice = ConnectionNotice;
 
   bool has(std::uint16_t flag) const noexcept { return (flags_ & flag) != 0; }
   void set(std::uint16_t flag) noexcept { flags_ = static_cast<std::uint16_t>(flags_ | flag); }
@@ -239,6 +225,7 @@ class GYRE_API TcpConnection final : public LoopResident,
   const TcpConnection& onLoop() const noexcept { return assertInLoopThread(), *this; }
   const TcpConnection& onLoopInDebug() const noexcept { return kDchecksOn ? onLoop() : *this; }
   Proactor& proactor() const noexcept { return loop()->proactor(); }
+  SocketHandle socket() const noexcept { return input_.socket(); }
   void post(void (TcpConnection::*method)());
   // It is received as the user wants, and nothing is to be told or ended.
   bool isSteady() const noexcept {
@@ -254,8 +241,12 @@ class GYRE_API TcpConnection final : public LoopResident,
   // REQUIRES: mayNotify(kNotice).
   template <Notice kNotice, typename Call>
   bool notify(Call call) noexcept {
-    GYRE_CHECK(mayNotify(kNotice), "a callback was about to run in a state that rules it out");
+    assertMayNotify<kNotice>();
     return guarded(std::move(call));
+  }
+  template <Notice kNotice>
+  void assertMayNotify() const noexcept {
+    GYRE_CHECK(mayNotify(kNotice), "a callback was about to run in a state that rules it out");
   }
   // Calls what is the user's. False when it threw: that aborts the connection, and nothing else.
   template <typename Call>
@@ -287,6 +278,7 @@ class GYRE_API TcpConnection final : public LoopResident,
   void releaseUnread() noexcept;
   void limitInput();
   bool wantsInput() const noexcept;
+  bool isBacklogged() const noexcept;
   void updateReading();
 
   // Output
@@ -329,10 +321,16 @@ class GYRE_API TcpConnection final : public LoopResident,
   void dropCharge() noexcept;
 
   // Timeouts
-  void touch() noexcept { active_ = CoarseTime(proactor().wokenAt()); }
   Timeout nextTimeout(TimePoint now) const noexcept;
   bool endsWhenIdle() const noexcept;
   bool isAmidRequest() const noexcept { return hasOutput() || inputBytes() != 0 || !has(kReading); }
+  Duration sinceReceived(TimePoint now) const noexcept;
+  Duration sinceSent(TimePoint now) const noexcept;
+  Duration silence(TimePoint now) const noexcept;
+  Duration stall(TimePoint now) const noexcept;
+  void keepUp(CoarseTime& stamp, TimePoint Extras::*longAgo, TimePoint now) noexcept;
+  void noteReading() noexcept;
+  std::uint32_t addTimeoutEntry(TimePoint due);
   void expire(CloseReason reason);
   void scheduleTimeouts();
   void unscheduleTimeouts() noexcept;
@@ -366,10 +364,10 @@ class GYRE_API TcpConnection final : public LoopResident,
   std::unique_ptr<Extras> extras_;
   std::uint32_t timeoutEntry_ : 24 = kNoTimeout;  // its place in the loop's timing wheel
   CloseReason reason_ : 8 = CloseReason::NotClosed;
-  CoarseTime active_;  // when bytes were last received or sent
+  CoarseTime received_;  // when bytes were last received
   [[no_unique_address]] Endpoints endpoints_;
   std::uint16_t flags_ = 0;  // in the padding at the end of the endpoints
-  SocketHandle socket_;
+  CoarseTime sent_;          // when bytes, or our FIN, were last sent
   std::atomic<State> state_{State::Connected};
   std::atomic<bool> isPostLost_{false};  // a send() of another thread found no memory
   std::int16_t error_ = 0;

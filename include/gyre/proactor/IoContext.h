@@ -45,6 +45,10 @@ class IoContext {
   using Handler = void (*)(IoContext& context, const IoResult& result) noexcept;
 
   explicit constexpr IoContext(Handler handler) noexcept : handler_(handler) {}
+  // All its operations will be on this socket.
+  constexpr IoContext(Handler handler, SocketHandle socket) noexcept : handler_(handler) {
+    state_.socket = socket.value();
+  }
   IoContext(const IoContext&) = delete;
   IoContext& operator=(const IoContext&) = delete;
   ~IoContext() {
@@ -57,6 +61,7 @@ class IoContext {
   bool isCancelRequested() const noexcept { return (state_.flags & kCancelRequested) != 0; }
   // The operation in flight, or the last one.
   IoKind kind() const noexcept { return state_.kind; }
+  // Its socket, or the one it was made with.
   SocketHandle socket() const noexcept { return SocketHandle(state_.socket); }
 
   // Internal: for engines.
