@@ -291,8 +291,8 @@ void EventLoop::settleDirty() {
     }
   }
   isDispatching_ = false;
-  // Here, because a removed resident may have been dirty.
-  if (dirty_->isEmpty() && residents_->hasRemoved()) residents_->collect();
+  // Here, because a removed resident may have been dirty. Others may be so all the time.
+  if (residents_->hasRemoved()) residents_->collect();
 }
 
 // What need not be done at once: surplus blocks are given back, left-out log lines counted out.

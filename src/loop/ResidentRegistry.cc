@@ -27,7 +27,7 @@ void ResidentRegistry::remove(LoopResident& resident) noexcept {
 }
 
 void ResidentRegistry::collect() noexcept {
-  while (residents_.size() > live_) {
+  while (residents_.size() > live_ && !residents_.back()->isDirty_) {
     // Popped first: its destructor runs user code (contexts), which may add and remove.
     const std::shared_ptr<LoopResident> ending = std::move(residents_.back());
     residents_.pop_back();

@@ -21,7 +21,7 @@ class ResidentRegistry {
   // The resident stays alive until collect(): it may be running.
   void remove(LoopResident& resident) noexcept;
   bool hasRemoved() const noexcept { return residents_.size() > live_; }
-  // Lets go of what was removed.
+  // Lets go of what was removed and does not wait for its settle().
   void collect() noexcept;
 
   std::size_t size() const noexcept { return live_; }

@@ -19,12 +19,15 @@ class FrameReader {
 
   void read(const TcpConnectionPtr& connection, Buffer& in) const {
     const ConnectionProfile* profile = &connection->profile();
+    Turn turn(*connection);
     std::size_t searched = takeSearched(*connection);
     while (in.readableBytes() != 0) {
+      if (turn.left == 0) return connection->offerAgain();
       const FrameResult result = decoder_(in.view(), searched);
       searched = 0;
       if (result.status == FrameStatus::Incomplete) return wait(connection, in, result.searched);
       if (result.status != FrameStatus::Complete) return refuse(connection, in, result.status);
+      --turn.left;
       deliver(connection, in, result);
       if (!connection->connected() || !connection->isReading()) return;
       if (&connection->profile() != profile) return;
@@ -32,6 +35,15 @@ class FrameReader {
   }
 
  private:
+  // What is left of the iteration's frames; the connection's again at the end, also of a throw.
+  struct Turn {
+    explicit Turn(TcpConnection& owner) noexcept : connection(owner), left(owner.framesLeft()) {}
+    ~Turn() { connection.setFramesLeft(left); }
+
+    TcpConnection& connection;
+    std::uint16_t left;
+  };
+
   static std::uint64_t nextId() noexcept {
     static std::atomic<std::uint64_t> last{0};
     return last.fetch_add(1, std::memory_order_relaxed) + 1;

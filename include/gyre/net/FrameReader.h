@@ -8,6 +8,10 @@
 // further frame is delivered then. What was not delivered waits for startRead(), or goes to the
 // message callback of the new profile.
 //
+// One iteration of the loop delivers ConnectionOptions::framesPerIteration of a connection at most.
+// What is left waits for the next one, in order and without a new arrival; the other connections
+// are served in between, and reading pauses when much is left.
+//
 // A bad frame ends the connection: at once, CloseReason::Error, error() EMSGSIZE for TooLong and
 // EBADMSG otherwise, and the log says which. Who would rather say something first sets onBadFrame,
 // sends an answer and calls shutdown(); what was sent until then still arrives.
