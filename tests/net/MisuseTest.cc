@@ -109,8 +109,9 @@ TEST_F(MisuseTest, Connection_callsOnAnotherThread) {
            connection->setContext(7);
            up.set_value(connection);
          }});
-  Peer peer = connect();
-  auto connection = up.get_future().get();
+  const Peer peer = connect();
+  ASSERT_TRUE(runUntilUp(1));
+  const TcpConnectionPtr connection = up.get_future().get();
   const RefPtr<ConnectionProfile> profile = server()->makeProfile();
   const std::vector<Call<TcpConnection>> calls = {
       {"context", [](TcpConnection& c) { c.context(); }},
