@@ -32,6 +32,9 @@ constexpr std::chrono::milliseconds kArrivalsRetry{10};
 // memory there: nobody could be told.
 constexpr std::size_t kResidentsReserved = 16;
 
+// std::min by value: by reference each would go through memory.
+TimePoint earlier(TimePoint a, TimePoint b) noexcept { return b < a ? b : a; }
+
 thread_local EventLoop* currentLoop = nullptr;
 
 class CurrentLoopScope {
@@ -226,10 +229,10 @@ void EventLoop::iterate(TimePoint deadline) {
 // Takes what was posted before the iteration; what is posted meanwhile waits for the next one.
 void EventLoop::runFunctors() {
   if (!hasFunctors()) {
+    if (mailbox_->isEmpty()) return;
     nextFunctor_ = 0;
     functors_.clear();
-    if (functors_.capacity() > kFunctorsKept) functors_ = std::vector<Functor>();
-    if (!mailbox_->isEmpty()) calls_ = mailbox_->take(functors_);
+    calls_ = mailbox_->take(functors_);
   }
   if (calls_) runCalls();
   for (std::size_t left = kFunctorBudget; left > 0 && nextFunctor_ < functors_.size(); --left) {
@@ -240,6 +243,8 @@ void EventLoop::runFunctors() {
     noteReturn("functor", proactor_->counters().functors.get());
     if (calls_) runCalls();
   }
+  // After a flood.
+  if (!hasFunctors() && functors_.capacity() > kFunctorsKept) functors_ = std::vector<Functor>();
 }
 
 // Those that were posted before the functor that comes next.
@@ -324,10 +329,13 @@ TimePoint EventLoop::waitDeadline(TimePoint deadline) const noexcept {
   }
   // The mailbox is looked at again: the wake-up of a post is spent when a wait in between, nested
   // or skipped for a long batch, has taken notice of it.
-  const bool hasArrivals = !arrivingTimers_->isEmpty() && arrivalsDue_ == kForever;
-  const bool hasWork = hasFunctors() || !dirty_->isEmpty() || !mailbox_->isEmpty() || hasArrivals;
-  if (hasWork || quit_.load(std::memory_order_acquire)) return kNoWait;
-  return std::min({deadline, timers_->nextDue(), timeoutDue, choresDue_, arrivalsDue_});
+  if (hasFunctors() || !dirty_->isEmpty() || !mailbox_->isEmpty()) return kNoWait;
+  if (quit_.load(std::memory_order_acquire)) return kNoWait;
+  if (!arrivingTimers_->isEmpty()) {
+    if (arrivalsDue_ == kForever) return kNoWait;
+    deadline = earlier(deadline, arrivalsDue_);
+  }
+  return earlier(earlier(deadline, timers_->nextDue()), earlier(timeoutDue, choresDue_));
 }
 
 // A callback has run since the loop woke, or since the one before it returned.
