@@ -233,8 +233,7 @@ bool KernelProactor::beginOperation(IoContext& context, IoKind kind, SocketHandl
     try {
       sockets_.resize(index + 1);  // vector grows by doubling
     } catch (const std::bad_alloc&) {
-      // It is counted on no socket, so that its end takes nothing from another operation there.
-      context.state().socket = SocketHandle().value();
+      context.state().error = kUncounted;
       return false;
     }
   }
@@ -247,7 +246,7 @@ bool KernelProactor::beginOperation(IoContext& context, IoKind kind, SocketHandl
 }
 
 void KernelProactor::endOperation(IoContext& context, IoResult result) {
-  if (context.socket().isValid()) {
+  if (context.state().error != kUncounted) {
     SocketState& state = sockets_[static_cast<std::size_t>(context.socket().value())];
     --state.operations;
     if (context.kind() == IoKind::Send) state.sending = false;
@@ -273,6 +272,18 @@ void KernelProactor::noteFailure(int error) noexcept {
   if (wokenAt() < noMemoryLogDue_) return;
   noMemoryLogDue_ = wokenAt() + std::chrono::seconds(1);
   logError("memory is out: an operation cannot be started, and its connection will be closed");
+}
+
+void KernelProactor::setFailure(IoContext& context, int error) noexcept {
+  noteFailure(error);
+  if (context.state().error != kUncounted) {
+    context.state().error = static_cast<std::int16_t>(error);
+  }
+}
+
+int KernelProactor::failureOf(IoContext& context) noexcept {
+  const int error = context.state().error;
+  return error == kUncounted ? ENOMEM : error;
 }
 
 bool KernelProactor::isCancelled(const IoContext& context) const noexcept {

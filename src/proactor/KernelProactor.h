@@ -50,10 +50,12 @@ class KernelProactor : public Proactor {
   void noteBusy() noexcept { busyUntil_ = cycleCount(); }
   int wakeFd() const noexcept { return wakeFd_.get(); }
 
-  // An operation cannot be started: counts, and logs once a second, that memory is out.
-  void noteFailure(int error) noexcept;
-  // Books an operation on its socket. False when the table cannot grow: ENOMEM; then it ends as one
-  // of no socket.
+  // Notes how an operation ends that could not be started, or that the engine could not go on with;
+  // one without memory is counted, and logged once a second. The engine tells it in run().
+  void setFailure(IoContext& context, int error) noexcept;
+  static int failureOf(IoContext& context) noexcept;
+  // Books an operation on its socket. False when the table cannot grow: ENOMEM; then no socket
+  // counts it.
   bool beginOperation(IoContext& context, IoKind kind, SocketHandle socket) noexcept;
   // Unbooks it and delivers the terminal completion. The context is not touched afterwards.
   void endOperation(IoContext& context, IoResult result);
@@ -69,7 +71,11 @@ class KernelProactor : public Proactor {
 
  private:
   enum class Wake : std::uint8_t { Running, Sleeping, Woken };
+  // `error` of an operation that no socket counts, because their table found no memory: its end
+  // must not take another operation of that socket off.
+  static constexpr std::int16_t kUncounted = INT16_MIN;
 
+  void noteFailure(int error) noexcept;
   void bookBusy(Duration span, std::uint64_t countBefore) noexcept;
 
   UniqueFd wakeFd_;

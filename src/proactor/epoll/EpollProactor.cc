@@ -146,8 +146,7 @@ void EpollProactor::enqueue(OperationChain& chain, IoContext& context) noexcept 
 
 // The end is known, but handlers run inside run() only.
 void EpollProactor::fail(IoContext& context, int error) noexcept {
-  noteFailure(error);
-  context.state().error = static_cast<std::int16_t>(error);
+  setFailure(context, error);
   failed_.push(context);
 }
 
@@ -207,7 +206,7 @@ void EpollProactor::deliverFailed() {
   for (std::size_t left = failed_.size(); left > 0; --left) {
     IoContext& context = *failed_.pop();
     ++delivered_;
-    endOperation(context, {.error = context.state().error});
+    endOperation(context, {.error = failureOf(context)});
   }
 }
 

@@ -220,8 +220,7 @@ UringProactor::Block* UringProactor::acquireBlock(IoContext& context) noexcept {
 
 // The end is known, but handlers run inside run() only.
 void UringProactor::fail(IoContext& context, int error) noexcept {
-  noteFailure(error);
-  context.state().error = static_cast<std::int16_t>(error);
+  setFailure(context, error);
   failed_.push(context);
 }
 

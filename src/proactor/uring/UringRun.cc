@@ -42,7 +42,7 @@ bool UringProactor::deliverFailed() {
   const bool isEmpty = failed_.isEmpty();
   for (std::size_t left = failed_.size(); left > 0; --left) {
     IoContext& context = *failed_.pop();
-    const int error = context.state().error;
+    const int error = failureOf(context);
     finish(context, {.error = error != 0 ? error : ECANCELED});
   }
   return !isEmpty;
