@@ -11,6 +11,8 @@ namespace gyre::co {
 // Reuse would hide a frame that is used after its end from the sanitizers.
 void* allocateFrame(std::size_t size) { return ::operator new(size); }
 void freeFrame(void* frame, std::size_t size) noexcept { ::operator delete(frame, size); }
+void beginKeepingFrames() noexcept {}
+void endKeepingFrames() noexcept {}
 
 #else
 
@@ -29,27 +31,9 @@ struct Class {
   std::uint32_t count;
 };
 
-// Trivial, so that frames may be freed for as long as the thread runs, after all destructors too.
+// Without a destructor: registering one needs memory, and glibc ends the process without.
 thread_local std::array<Class, kClasses> classes;
-thread_local bool isEnding = false;
-
-void giveBackAll() noexcept {
-  for (Class& each : classes) {
-    while (each.first != nullptr) {
-      Free* frame = each.first;
-      each.first = frame->next;
-      ::operator delete(frame);
-    }
-    each.count = 0;
-  }
-}
-
-struct AtThreadEnd {
-  ~AtThreadEnd() {
-    isEnding = true;
-    giveBackAll();
-  }
-};
+thread_local int schedulers = 0;
 
 std::size_t classOf(std::size_t size) noexcept { return (size - 1) / kStep; }
 
@@ -68,13 +52,25 @@ void* allocateFrame(std::size_t size) {
 
 void freeFrame(void* frame, std::size_t size) noexcept {
   const std::size_t index = classOf(size);
-  if (index >= kClasses || isEnding) return ::operator delete(frame);
-  static thread_local AtThreadEnd atThreadEnd;
-  static_cast<void>(atThreadEnd);
+  if (index >= kClasses || schedulers == 0) return ::operator delete(frame);
   Class& own = classes[index];
   if (own.count >= kKeptBytes / ((index + 1) * kStep)) return ::operator delete(frame);
   own.first = ::new (frame) Free{own.first};
   ++own.count;
+}
+
+void beginKeepingFrames() noexcept { ++schedulers; }
+
+void endKeepingFrames() noexcept {
+  if (--schedulers != 0) return;
+  for (Class& each : classes) {
+    while (each.first != nullptr) {
+      Free* frame = each.first;
+      each.first = frame->next;
+      ::operator delete(frame);
+    }
+    each.count = 0;
+  }
 }
 
 #endif

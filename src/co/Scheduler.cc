@@ -41,10 +41,13 @@ void ScheduledWakes::withdraw(Wake& wake) noexcept {
 
 // --- The scheduler
 
-Scheduler::Scheduler(EventLoop& loop) : loop_(loop), wakes_(makeRef<ScheduledWakes>(*this)) {}
+Scheduler::Scheduler(EventLoop& loop) : loop_(loop), wakes_(makeRef<ScheduledWakes>(*this)) {
+  beginKeepingFrames();
+}
 
 Scheduler::~Scheduler() {
   GYRE_CHECK(tasks_.isEmpty() && ready_.isEmpty(), "a loop ended before its coroutines");
+  endKeepingFrames();
 }
 
 Scheduler& Scheduler::of(EventLoop& loop) {
