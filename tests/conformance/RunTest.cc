@@ -119,13 +119,20 @@ TEST_P(RestConformanceTest, Run_manyStalledPeers_goesRoundTwentyTimesASecondAtMo
                        [&](const auto& receive) { return receive->data().size() == text.size(); });
   }));
   loop().settle();
-  const std::uint64_t before = loop().counters().enters.get();
-  int runs = 0;
-  for (const TimePoint end = proactor().now() + seconds(1); proactor().now() < end; ++runs) {
-    loop().run(end);
+  // What the set-up has left comes late on a busy machine, and then no more: a look that is due
+  // again at once would go round in every second.
+  std::uint64_t enters = 0;
+  int runs = 21;
+  for (int second = 0; second < 10 && (runs > 20 || enters > 20); ++second) {
+    const std::uint64_t before = loop().counters().enters.get();
+    runs = 0;
+    for (const TimePoint end = proactor().now() + seconds(1); proactor().now() < end; ++runs) {
+      loop().run(end);
+    }
+    enters = loop().counters().enters.get() - before;
   }
   EXPECT_LE(runs, 20);
-  EXPECT_LE(loop().counters().enters.get() - before, 20U);
+  EXPECT_LE(enters, 20U);
   for (const auto& send : sends) EXPECT_TRUE(send->isInFlight());
 }
 

@@ -74,9 +74,15 @@ TEST_F(StalledPeersTest, TheLoopSleeps_andANewClientIsServed) {
   std::vector<Peer> peers;
   for (std::size_t i = 0; i < kPeers; ++i) ASSERT_TRUE(addStalled(peers)) << i;
   settle();
-  const std::uint64_t before = loop().counters().iterations.get();
-  for (const TimePoint end = loop().now() + seconds(1); loop().now() < end;) loop().runOnce(end);
-  EXPECT_LE(loop().counters().iterations.get() - before, 20U);
+  // What the set-up has left comes late on a busy machine, and then no more: a loop that spins does
+  // so in every second.
+  std::uint64_t iterations = 21;
+  for (int second = 0; second < 10 && iterations > 20; ++second) {
+    const std::uint64_t before = loop().counters().iterations.get();
+    for (const TimePoint end = loop().now() + seconds(1); loop().now() < end;) loop().runOnce(end);
+    iterations = loop().counters().iterations.get() - before;
+  }
+  EXPECT_LE(iterations, 20U);
   EXPECT_TRUE(echoes());
 }
 
