@@ -16,8 +16,11 @@ constexpr std::chrono::milliseconds kRetryInterval{100};
 
 }  // namespace
 
-Acceptor::Acceptor(EventLoop* loop, Callbacks callbacks)
-    : loop_(loop), callbacks_(std::move(callbacks)), accept_(&Acceptor::handleAccept) {}
+Acceptor::Acceptor(EventLoop* loop, Callbacks callbacks, Sharing sharing)
+    : loop_(loop),
+      callbacks_(std::move(callbacks)),
+      sharing_(sharing),
+      accept_(&Acceptor::handleAccept) {}
 
 Acceptor::~Acceptor() = default;
 
@@ -58,7 +61,10 @@ void Acceptor::pause() noexcept {
 void Acceptor::resume() noexcept {
   loop_->assertInLoopThread();
   isPaused_ = false;
-  if (!isClosing_ && !accept_.isInFlight()) loop_->proactor().accept(accept_, listener_);
+  if (isClosing_ || accept_.isInFlight()) return;
+  Proactor& proactor = loop_->proactor();
+  if (sharing_ == Sharing::None) return proactor.accept(accept_, listener_);
+  proactor.acceptShared(accept_, listener_);
 }
 
 void Acceptor::beginClose() noexcept {

@@ -211,7 +211,9 @@ std::shared_ptr<Acceptor> TcpServer::makeAcceptor(EventLoop* loop, const Listene
       accept(socket);
     };
   }
-  return std::make_shared<Acceptor>(loop, std::move(callbacks));
+  const auto sharing =
+      listener.isInherited ? Acceptor::Sharing::Processes : Acceptor::Sharing::None;
+  return std::make_shared<Acceptor>(loop, std::move(callbacks), sharing);
 }
 
 // --- After start

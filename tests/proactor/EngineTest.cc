@@ -89,7 +89,7 @@ TEST_F(UringEngineTest, InspectUring_reportsTheRingThatOptionsAskFor) {
   EXPECT_TRUE(report.usable) << report.cause;
   EXPECT_EQ(report.grant.submissionEntries, 32U);
   EXPECT_EQ(report.grant.completionEntries, 256U);
-  ASSERT_EQ(report.features.size(), 4U);
+  ASSERT_EQ(report.features.size(), 5U);
   EXPECT_EQ(report.features[1].name, "no_iowait");
   EXPECT_FALSE(report.features[1].on);
 }

@@ -5,6 +5,7 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <iterator>
 #include <string>
 #include <vector>
 
@@ -17,7 +18,7 @@ namespace {
 
 using testing::HasSubstr;
 
-constexpr UringFeatures kAll{true, true, true, true};
+constexpr UringFeatures kAll{true, true, true, true, true};
 
 struct NamedFeature {
   const char* name;
@@ -28,7 +29,10 @@ constexpr NamedFeature kFeatures[] = {
     {"no_iowait", &UringFeatures::noIowait},
     {"registered_ring", &UringFeatures::registeredRing},
     {"multishot_accept", &UringFeatures::multishotAccept},
+    {"accept_dontwait", &UringFeatures::acceptDontWait},
 };
+
+constexpr int kFeatureCount = std::size(kFeatures);
 
 int countOn(const UringFeatures& features) {
   int count = 0;
@@ -52,7 +56,7 @@ class FeatureSwitchTest : public testing::Test {
 };
 
 TEST_F(FeatureSwitchTest, Enabled_nothingSwitchedOff_isWhatIsAvailable) {
-  EXPECT_EQ(countOn(enabledFeatures(kAll, options_)), 4);
+  EXPECT_EQ(countOn(enabledFeatures(kAll, options_)), kFeatureCount);
   EXPECT_EQ(countOn(enabledFeatures(UringFeatures{}, options_)), 0);
 }
 
@@ -61,7 +65,7 @@ TEST_F(FeatureSwitchTest, Enabled_eachByOption_isOffAndTheOthersStay) {
     options_.disabledFeatures = {feature.name};
     const UringFeatures features = enabledFeatures(kAll, options_);
     EXPECT_FALSE(features.*feature.member) << feature.name;
-    EXPECT_EQ(countOn(features), 3) << feature.name;
+    EXPECT_EQ(countOn(features), kFeatureCount - 1) << feature.name;
   }
 }
 
@@ -70,7 +74,7 @@ TEST_F(FeatureSwitchTest, Enabled_eachByEnvironment_isOffAndTheOthersStay) {
     ::setenv("GYRE_DISABLE", feature.name, 1);
     const UringFeatures features = enabledFeatures(kAll, options_);
     EXPECT_FALSE(features.*feature.member) << feature.name;
-    EXPECT_EQ(countOn(features), 3) << feature.name;
+    EXPECT_EQ(countOn(features), kFeatureCount - 1) << feature.name;
   }
 }
 
@@ -78,14 +82,14 @@ TEST_F(FeatureSwitchTest, Enabled_aListAndAnOption_addUp) {
   ::setenv("GYRE_DISABLE", "no_sqarray,multishot_accept", 1);
   options_.disabledFeatures = {"no_iowait"};
   const UringFeatures features = enabledFeatures(kAll, options_);
-  EXPECT_EQ(countOn(features), 1);
+  EXPECT_EQ(countOn(features), kFeatureCount - 3);
   EXPECT_TRUE(features.registeredRing);
 }
 
 TEST_F(FeatureSwitchTest, Enabled_emptyAndUnknownNames_changeNothing) {
   for (const char* value : {"", ",", ",,no_such_feature,", "no_sqarra", "no_sqarrayy"}) {
     ::setenv("GYRE_DISABLE", value, 1);
-    EXPECT_EQ(countOn(enabledFeatures(kAll, options_)), 4) << value;
+    EXPECT_EQ(countOn(enabledFeatures(kAll, options_)), kFeatureCount) << value;
   }
 }
 
@@ -94,7 +98,7 @@ TEST_F(FeatureSwitchTest, Describe_saysForEachWhetherAndWhyNot) {
   available.noIowait = false;
   options_.disabledFeatures = {"registered_ring"};
   const std::vector<FeatureReport> reports = describeFeatures(available, options_);
-  ASSERT_EQ(reports.size(), 4U);
+  ASSERT_EQ(reports.size(), std::size(kFeatures));
   for (const FeatureReport& report : reports) {
     EXPECT_FALSE(report.since.empty());
     EXPECT_FALSE(report.effect.empty());

@@ -58,7 +58,8 @@ class UringOptionsTest : public UringTest {
 };
 
 TEST_F(UringOptionsTest, EachFeatureOff_serves) {
-  for (const char* name : {"no_sqarray", "no_iowait", "registered_ring", "multishot_accept"}) {
+  for (const char* name :
+       {"no_sqarray", "no_iowait", "registered_ring", "multishot_accept", "accept_dontwait"}) {
     SCOPED_TRACE(name);
     ProactorOptions options;
     options.disabledFeatures = {name};
@@ -68,7 +69,8 @@ TEST_F(UringOptionsTest, EachFeatureOff_serves) {
 
 TEST_F(UringOptionsTest, AllFeaturesOff_servesLikeTheOldestKernel) {
   ProactorOptions options;
-  options.disabledFeatures = {"no_sqarray", "no_iowait", "registered_ring", "multishot_accept"};
+  options.disabledFeatures = {"no_sqarray", "no_iowait", "registered_ring", "multishot_accept",
+                              "accept_dontwait"};
   echoWith(options);
 }
 

@@ -7,7 +7,7 @@ import resource
 
 import children
 
-OPTIONAL = ["no_sqarray", "no_iowait", "registered_ring", "multishot_accept"]
+OPTIONAL = ["no_sqarray", "no_iowait", "registered_ring", "multishot_accept", "accept_dontwait"]
 
 
 def examine(**surroundings):

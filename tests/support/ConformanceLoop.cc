@@ -109,6 +109,12 @@ void ConformanceOperation::accept(SocketHandle listener) {
   loop_.proactor().accept(context_, listener);
 }
 
+void ConformanceOperation::acceptShared(SocketHandle listener) {
+  const ConformanceLoop::VerbScope scope(loop_);
+  begin();
+  loop_.proactor().acceptShared(context_, listener);
+}
+
 void ConformanceOperation::receive(SocketHandle socket) {
   const ConformanceLoop::VerbScope scope(loop_);
   begin();

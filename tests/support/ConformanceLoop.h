@@ -90,6 +90,7 @@ class ConformanceOperation {
   ~ConformanceOperation();
 
   void accept(SocketHandle listener);
+  void acceptShared(SocketHandle listener);
   void receive(SocketHandle socket);
   void receiveInto(SocketHandle socket, std::span<char> into);
   void send(SocketHandle socket, std::string_view bytes);

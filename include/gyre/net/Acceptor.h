@@ -7,6 +7,7 @@
 #pragma once
 
 #include <atomic>
+#include <cstdint>
 #include <functional>
 #include <optional>
 
@@ -25,7 +26,10 @@ class GYRE_API Acceptor final : public LoopResident {
   };
   // None of them throws: nobody could take it.
 
-  Acceptor(EventLoop* loop, Callbacks callbacks);
+  // Whether other processes may accept on the listener too.
+  enum class Sharing : std::uint8_t { None, Processes };
+
+  Acceptor(EventLoop* loop, Callbacks callbacks, Sharing sharing = Sharing::None);
   ~Acceptor() override;
 
   // Arms the accept on a listener, which it takes over. The loop keeps this alive until it is
@@ -53,6 +57,7 @@ class GYRE_API Acceptor final : public LoopResident {
 
   EventLoop* const loop_;
   const Callbacks callbacks_;
+  const Sharing sharing_;
   IoContext accept_;
   std::optional<ReservedTimer> retry_;
   SocketHandle listener_;

@@ -92,6 +92,11 @@ class GYRE_API Proactor {
   // A stream: one completion per connection, `socket` = the new handle. It may be used with another
   // Proactor of the same engine. Ends only by cancel or when the listener is no listener.
   virtual void accept(IoContext& context, SocketHandle listener) noexcept = 0;
+  // The same on a listener that other processes may accept on too (inherited). A cancel takes no
+  // client from them: whoever is told of one and does not accept it is never the only one told.
+  virtual void acceptShared(IoContext& context, SocketHandle listener) noexcept {
+    accept(context, listener);
+  }
   // A stream: each completion lends bytes until the handler returns, or keepLent() is undone. Ends
   // with error 0 (end of stream) or an errno value. REQUIRES: no other receive is in flight on the
   // socket.

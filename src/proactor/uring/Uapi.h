@@ -19,6 +19,7 @@ namespace gyre::uapi {
 inline constexpr std::uint32_t kSetupNoSqArray = 1U << 16;   // 6.6
 inline constexpr std::uint32_t kEnterNoIowait = 1U << 7;     // 6.15
 inline constexpr std::uint32_t kFeatureNoIowait = 1U << 17;  // 6.15
+inline constexpr std::uint16_t kAcceptDontWait = 1U << 1;    // 6.10, in sqe->ioprio
 inline constexpr std::uint32_t kNopInjectResult = 1U << 0;   // 6.10, in sqe->rw_flags
 
 // Each returns what the kernel returns, a failure as -errno.

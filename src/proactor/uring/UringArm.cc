@@ -16,6 +16,7 @@ void UringProactor::armAccept(IoContext& context) noexcept {
   io_uring_sqe& sqe = nextSqe(context, IORING_OP_ACCEPT);
   sqe.accept_flags = SOCK_CLOEXEC;
   if (features_.multishotAccept) sqe.ioprio = IORING_ACCEPT_MULTISHOT;
+  if (context.has(kShared)) sqe.ioprio |= uapi::kAcceptDontWait;
 }
 
 void UringProactor::armReceive(IoContext& context) noexcept {

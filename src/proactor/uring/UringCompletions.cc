@@ -32,7 +32,7 @@ void UringProactor::handleAcceptError(IoContext& context, int error) {
     return resume(context);
   }
   switch (error) {
-    case EAGAIN:  // an inherited O_NONBLOCK listener on a kernel older than 6.10
+    case EAGAIN:  // kShared, or an O_NONBLOCK listener on a kernel older than 6.10
       context.set(kPollFirst);
       return resume(context);
     case EINTR:

@@ -104,7 +104,22 @@ int preflightReceive(Ring& ring) {
   return received ? 0 : EINVAL;
 }
 
-UringFeatures findFeatures(const Ring& ring) {
+// A flag that the kernel does not know is refused before the descriptor is looked at.
+bool knowsAcceptDontWait(Ring& ring) {
+  io_uring_sqe* sqe = ring.next();
+  sqe->opcode = IORING_OP_ACCEPT;
+  sqe->fd = -1;
+  sqe->ioprio = uapi::kAcceptDontWait;
+  io_uring_cqe cqe{};
+  std::size_t taken = 0;
+  for (int i = 0; i < 10 && taken == 0; ++i) {
+    ring.enter(1, std::chrono::milliseconds(100));
+    taken = ring.take({&cqe, 1});
+  }
+  return taken == 1 && cqe.res == -EBADF;
+}
+
+UringFeatures findFeatures(Ring& ring) {
   const RingGrant& grant = ring.grant();
   UringFeatures features;
   features.noSqArray = (grant.setupFlags & uapi::kSetupNoSqArray) != 0;
@@ -112,6 +127,7 @@ UringFeatures findFeatures(const Ring& ring) {
   features.registeredRing = true;  // 5.18, and trusted from 6.0: below our floor
   // With DEFER_TASKRUN a multishot accept of 6.3 to 6.7 may deliver bogus descriptors.
   features.multishotAccept = !isKernelBetween(6, 3, 6, 8);
+  features.acceptDontWait = knowsAcceptDontWait(ring);
   return features;
 }
 
@@ -162,6 +178,10 @@ constexpr Description kDescriptions[] = {
     {"multishot_accept", "5.19", "one submission accepts many clients",
      &UringFeatures::multishotAccept,
      "kernels 6.3 to 6.7 may deliver bogus descriptors: one submission per client instead"},
+    {"accept_dontwait", "6.10", "processes that share a listener take no client from each other",
+     &UringFeatures::acceptDontWait,
+     "the kernel is older than 6.10: a client that comes while one of several processes stops "
+     "accepting may wait for the next client"},
 };
 
 // Once per process: every loop reads them.

@@ -19,6 +19,7 @@ struct UringFeatures {
   bool noIowait = false;
   bool registeredRing = false;
   bool multishotAccept = false;
+  bool acceptDontWait = false;
 };
 
 struct UringSupport {

@@ -72,6 +72,14 @@ void UringProactor::accept(IoContext& context, SocketHandle listener) noexcept {
   if (begin(context, IoKind::Accept, listener)) armAccept(context);
 }
 
+// An accept that waits is woken exclusively: where its cancel comes first, nobody else hears of
+// that client. Every poll is woken, so here the accept itself never waits.
+void UringProactor::acceptShared(IoContext& context, SocketHandle listener) noexcept {
+  if (!begin(context, IoKind::Accept, listener)) return;
+  if (features_.acceptDontWait) context.set(kShared | kPollFirst);
+  armAccept(context);
+}
+
 void UringProactor::receive(IoContext& context, SocketHandle socket) noexcept {
   if (begin(context, IoKind::Receive, socket)) armReceive(context);
 }

@@ -40,6 +40,7 @@ class UringProactor final : public KernelProactor {
   RingGrant grant() const noexcept override { return ring_.grant(); }
 
   void accept(IoContext& context, SocketHandle listener) noexcept override;
+  void acceptShared(IoContext& context, SocketHandle listener) noexcept override;
   void receive(IoContext& context, SocketHandle socket) noexcept override;
   void receiveInto(IoContext& context, SocketHandle socket, std::span<char> into) noexcept override;
   void send(IoContext& context, SocketHandle socket,
@@ -90,7 +91,8 @@ class UringProactor final : public KernelProactor {
   // Engine bits of a context.
   static constexpr std::uint8_t kDataWaits = 0x10;   // the last completion said SOCK_NONEMPTY
   static constexpr std::uint8_t kTakenUp = 0x20;     // armed before: re-arms poll first
-  static constexpr std::uint8_t kPollFirst = 0x40;   // an accept that polls (O_NONBLOCK listener)
+  static constexpr std::uint8_t kShared = 0x10;      // an accept that must not wait: acceptShared()
+  static constexpr std::uint8_t kPollFirst = 0x40;   // an accept that polls (kShared, O_NONBLOCK)
   static constexpr std::uint8_t kPollMulti = 0x80;   // a poll that waits for more than it is asked
   static constexpr std::uint8_t kRoomWanted = 0x40;  // a send that polls
   static constexpr std::uint8_t kBulk = 0x40;        // a receive of a bulk stream: it polls
