@@ -1,9 +1,10 @@
 """A campaign: servers, workloads and rounds, and the files that it leaves."""
 
 import json
+import random
 import sys
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from harness import checks, machine, plot, report
 from harness.measure import Contender, measure_memory, system_calls_per_message
@@ -32,6 +33,9 @@ class Campaign:
     def run(self, with_checks=True):
         if with_checks:
             check_all(self.specs, self.plan)
+        # The same program twice: how far apart equals are measured is the noise of a table.
+        self._twin = replace(self.specs[0], name=report.TWIN, is_floor=False)
+        self._clock = machine.StealClock()
         for workload in self.workloads:
             if workload.is_memory:
                 self._measure_memory(workload)
@@ -56,6 +60,7 @@ class Campaign:
             "memory": memory,
             "system_calls": self.system_calls,
             "not_done": self.not_done(),
+            "stolen": self._clock.share(),
             "samples": [sample.as_dict() for sample in self.samples + self.memory],
         }
         save(folder, self.name, self.plan, self.specs[0].name, document)
@@ -72,15 +77,14 @@ class Campaign:
                 if not spec.can(workload.mode)]
 
     def _compare(self, workload):
-        """Rounds of one window each, in an order that turns, until the ratios are precise."""
-        specs = [spec for spec in self.specs if spec.can(workload.mode)]
+        """Rounds of one window each until the ratios are precise. Who starts first, and who follows
+        whom in a round, is left to chance: no server always has the same neighbour."""
+        specs = [spec for spec in [*self.specs, self._twin] if spec.can(workload.mode)]
         number = 0
         while number < self.rounds_max and not self._is_done(workload, number):
             with ExitStack() as stack:
-                # The order turns, so that no server always starts after, or follows, the same one.
-                first = number // ROUNDS_PER_START % len(specs)
                 contenders = [stack.enter_context(Contender(spec, workload, self.plan))
-                              for spec in specs[first:] + specs[:first]]
+                              for spec in shuffled(specs)]
                 for _ in range(ROUNDS_PER_START):
                     self._run_round(contenders, number)
                     number += 1
@@ -90,8 +94,7 @@ class Campaign:
 
     def _run_round(self, contenders, number):
         self.plan.patience.wait_for_quiet()
-        turn = number % len(contenders)
-        for contender in contenders[turn:] + contenders[:turn]:
+        for contender in shuffled(contenders):
             self.samples.append(contender.window(number))
 
     def _is_done(self, workload, number):
@@ -124,6 +127,10 @@ class Campaign:
             self.system_calls.append(
                 {"workload": workload.name, "server": spec.name, "per_message": calls})
             tell(f"{workload.name:>13}  {spec.name:<12} {calls:.3f} system calls per message")
+
+
+def shuffled(items):
+    return random.sample(items, len(items))
 
 
 def check_all(specs, plan):

@@ -58,6 +58,22 @@ def preferred():
         AUTOGROUP.write_text(before)
 
 
+class StealClock:
+    """Which share of the CPUs' time the hypervisor gave to others, since this was made."""
+
+    def __init__(self):
+        self._before = self._read()
+
+    def share(self):
+        stolen, total = (after - before for after, before in zip(self._read(), self._before))
+        return stolen / total if total else 0.0
+
+    @staticmethod
+    def _read():
+        fields = Path("/proc/stat").read_text().partition("\n")[0].split()[1:9]
+        return int(fields[7]), sum(map(int, fields))
+
+
 PACKAGES = ("libuv1-dev", "libevent-dev", "libboost1.81-dev", "liburing-dev")
 
 
@@ -73,9 +89,35 @@ def describe():
         "cpus": os.cpu_count(),
         "memory_gib": round(int(memory) / 2**20),
         "kernel": re.match(r"[\d.]*", platform.release()).group(),
+        "congestion": _content("/proc/sys/net/ipv4/tcp_congestion_control") or "unknown",
+        "qdisc": loopback_qdisc(),
+        "mitigations": mitigations(),
         "date": time.strftime("%Y-%m-%d", time.gmtime()),
         "versions": versions,
     }
+
+
+def loopback_qdisc():
+    """BBR paces by timers of its own where this is not fq: another machine altogether."""
+    words = _first_line(("tc", "qdisc", "show", "dev", "lo")).split()
+    return words[1] if len(words) > 1 else "unknown"
+
+
+def mitigations(folder=Path("/sys/devices/system/cpu/vulnerabilities")):
+    """What the kernel does against which fault of the processor: it makes system calls dearer."""
+    found = {}
+    for path in sorted(folder.glob("*")):
+        text = path.read_text().strip()
+        if text.startswith("Mitigation: "):
+            found[path.name] = text.removeprefix("Mitigation: ").partition(";")[0]
+    return found
+
+
+def _content(path):
+    try:
+        return Path(path).read_text().strip()
+    except OSError:
+        return ""
 
 
 def _first_line(command):

@@ -5,34 +5,16 @@ from statistics import median
 
 from harness import plot
 from harness.machine import DISTURBED
-from harness.report import GOAL_FLOOR, GOAL_LOAD, GOAL_PEER, mean_text, ratio_text
+from harness.report import (BUSY, GOAL_FLOOR, GOAL_PEER, TWIN, mean_text, noise_text,
+                            ratio_text)
 from harness.servers import BenchError
+from harness.stats import verdict
 from harness.user import plus_minus
 from harness.workloads import Workload
 
 CAMPAIGNS = ("peers", "latency", "user", "engines", "loops", "micro")
 TRIED = "benchmarks-tried.md"
-HEAD = """# Benchmarks
-
-`./dev bench page` has written this page from what `./dev bench peers`, `latency`, `user`,
-`engines`, `loops` and `micro` left in `build/bench/`; only "What was tried" is written by hand, in
-`docs/benchmarks-tried.md`. Server and load have a CPU of their own on loopback; server CPU is that
-of the process and of the kernel on its behalf, exact to microseconds (a perf event on task-clock).
-All servers are started and connected at once, anew every 4 rounds, and each round gives every one
-of them a short window in turn; a window in which others took more than 10 % of a CPU is taken
-again. With 400 connections and more a window is counted from rest to rest of the server, because
-what is on its way at an edge would be a good part of it. Ratios are those of
-windows of the same round: the Hodges-Lehmann estimate on their logarithms with the 95 % interval of
-Wilcoxon's signed-rank test, because the noise of a shared machine is bursts, which make a mean's
-interval wide and say nothing; the geometric mean with Student's interval is beside it where a goal
-is judged. "The better floor" and "the best peer" are those with the lowest median over all rounds;
-a goal is shown when the one-sided 95 % upper bound keeps it, refuted when the lower one misses it,
-and otherwise open. Every server has to pass the checks of
-`bench/harness/checks.py` (each byte, half-close, resets, stalls) before it is timed.
-
-Again: `./dev bench all --quick` takes about ten minutes, `./dev bench` about forty-five;
-`--preferred` (root) helps where others use the machine.
-"""
+METHOD = "benchmarks-method.md"
 
 
 def write(results, docs):
@@ -40,26 +22,23 @@ def write(results, docs):
     documents = {name: _load(results / f"{name}.json") for name in CAMPAIGNS}
     if not any(documents.values()):
         raise BenchError(f"no results in {results}: run ./dev bench peers first")
-    parts = [HEAD]
+    parts = ["# Benchmarks\n"]
     if documents["peers"]:
-        parts += _peers(documents["peers"])
         if plot.draw_ratios(documents["peers"]["summary"], docs / "benchmarks.svg"):
             parts.append("![Server CPU per message, as a multiple of the best hand-written"
                          " program's](benchmarks.svg)\n")
+        parts += [claims(documents["peers"]), _machine(documents["peers"])]
+    parts.append(f"How it is measured: [{METHOD}]({METHOD}). What was tried: [{TRIED}]({TRIED}).\n")
+    if documents["peers"]:
+        parts += _peers(documents["peers"])
     for name, section in (("latency", _latency), ("user", _user), ("engines", _engines),
                           ("loops", _loops), ("micro", _micro)):
         if documents[name]:
             parts += section(documents[name])
-    parts += _tried(docs / TRIED)
     (docs / "BENCHMARKS.md").write_text("\n".join(parts))
     print(f"wrote {docs / 'BENCHMARKS.md'}")
     if documents["peers"]:
         print(f"for README.md:\n\n{_short(documents['peers'])}")
-
-
-def _tried(path):
-    """The hand-written part."""
-    return ["## What was tried\n", path.read_text()] if path.exists() else []
 
 
 def _load(path):
@@ -92,8 +71,12 @@ def _ratio(ratio):
 def _machine(document):
     machine = document["machine"]
     versions = "; ".join(f"{name} {version}" for name, version in machine["versions"].items())
+    mitigations = "; ".join(f"{name}: {how}" for name, how in machine["mitigations"].items())
     return (f"{machine['date']}, {machine['cpus']} CPUs ({machine['cpu']}), "
-            f"{machine['memory_gib']} GiB, Linux {machine['kernel']}. {versions}.\n")
+            f"{machine['memory_gib']} GiB, Linux {machine['kernel']}, congestion control "
+            f"{machine['congestion']}, qdisc of loopback {machine['qdisc']}, "
+            f"{document['stolen']:.1%} of the CPUs' time stolen. {versions}. Mitigations: "
+            f"{mitigations or 'none'}.\n")
 
 
 def _noise(document):
@@ -109,7 +92,7 @@ def _noise(document):
 
 
 def _echo_rows(document):
-    return [row for row in document["summary"] if Workload.parse(row["workload"]).kind == "echo"]
+    return _of_kind(document, "echo")
 
 
 def _columns(rows):
@@ -122,7 +105,7 @@ def _peers(document):
     rows = _echo_rows(document)
     workloads, servers, at = _columns(rows)
     cell = lambda w, s, text: text(at[w, s]) if (w, s) in at else "–"  # noqa: E731
-    parts = [_machine(document), _noise(document)] + _goals(document)
+    parts = [_noise(document)] + _goals(document)
     parts.append("## Server CPU per message\n")
     parts.append("Echo; `64x50d16` is 64 B on 50 connections, 16 messages deep. Microseconds, "
                  "median (minimum).\n")
@@ -136,7 +119,7 @@ def _peers(document):
         for w in workloads]))
     if "gyre_epoll" in servers:
         epoll = [at[w, "gyre_epoll"] for w in workloads if (w, "gyre_epoll") in at]
-        parts.append(_epoll_wins(epoll))
+        parts.append(_epoll_wins(document, epoll))
     parts.append("User-space share of that CPU, from the kernel's ticks.\n")
     parts.append(_table(["", *servers], [
         [f"`{w}`", *(cell(w, s, lambda r: f"{r['user_share']:.0%}") for s in servers)]
@@ -145,20 +128,55 @@ def _peers(document):
         _broadcasts(document) + _memory(document)
 
 
+def claims(document):
+    """Three sentences that hold by the intervals of this run, noise and all."""
+    name = document["reference"]
+    peers = [one for one in document["verdicts"] if "to_peer" in one]
+    floors = [one["to_floor"] for one in document["verdicts"] if "to_floor" in one]
+    ahead = [one["to_peer"] for one in peers
+             if verdict(one["to_peer"], GOAL_PEER, one["noise"] or 0) == "shown"]
+    behind = [one["workload"] for one in peers if one["to_peer"]["verdict"] == "refuted"]
+    noise = [one["noise"] for one in document["verdicts"] if one["noise"] is not None]
+    text = (f"On {len(ahead)} of {len(peers)} workloads a message costs {name} less CPU than the "
+            "best other library measured here")
+    if ahead:
+        text += f": {_span(one['ratio'] for one in ahead)} of it"
+    text += f"; on {_list(behind)} more." if behind else "; on none it was shown to cost more."
+    if floors:
+        text += (" Against the better of two programs written by hand for nothing but the workload "
+                 f"it is {_span(one['ratio'] for one in floors)} times as much.")
+    if noise:
+        text += (f" Two runs of the same program differ by up to {max(noise):.1%} here, and "
+                 "nothing within that of its workload is claimed.")
+    return text + "\n"
+
+
+def _span(values):
+    values = sorted(values)
+    return f"{values[0]:.2f} to {values[-1]:.2f}"
+
+
+def _list(names):
+    return ", ".join(f"`{name}`" for name in names)
+
+
 def _goals(document):
     """The reference against its goals, workload by workload."""
     name = document["reference"]
     lines = [[f"`{one['workload']}`", *_goal(one, "to_floor"), *_goal(one, "to_peer"),
-              _ratio(one["floor_to_peer"]), f"{one['load_ratio']:.2f}, {one['load']}"]
+              _ratio(one["floor_to_peer"]), noise_text(one["noise"]),
+              f"{one['load_ratio']:.2f}, {one['load']}"]
              for one in document["verdicts"]]
     missing = [f"{one['server']} does no `{one['workload']}`: {one['why']}."
                for one in document["not_done"]]
     return [f"## Goals: CPU of {name} at most {GOAL_FLOOR:.2f} × the better floor's and "
             f"{GOAL_PEER:.2f} × the best peer's\n",
-            f"Bound: 95 %, one-sided. The last column is the CPU of the load ÷ that of {name}; "
-            f"beyond {GOAL_LOAD:.2f} the load is the limit.\n",
+            f"Bound: 95 %, one-sided. Noise: how far from 1 the ratio of {name} to itself, started "
+            "twice, may be (95 %); nothing is claimed that it makes up for. The last column is the "
+            f"CPU of the load ÷ that of {name}, and who uses less than {BUSY:.0%} of its CPU "
+            "because it waits for the other.\n",
             _table(["", "floor", "÷ it", "mean", "bound", "", "peer", "÷ it", "mean", "bound", "",
-                    "floor ÷ peer", "load"],
+                    "floor ÷ peer", "noise", "load"],
                    lines), *missing, ""]
 
 
@@ -193,7 +211,7 @@ def _system_calls(document):
 
 def _of_kind(document, *kinds):
     return [row for row in document["summary"]
-            if Workload.parse(row["workload"]).kind in kinds]
+            if row["server"] != TWIN and Workload.parse(row["workload"]).kind in kinds]
 
 
 def _streams(document):
@@ -280,7 +298,7 @@ def _memory(document):
 
 
 def _engines(document):
-    workloads, servers, at = _columns(document["summary"])
+    workloads, servers, at = _columns(_echo_rows(document))
     calls = {(c["workload"], c["server"]): c["per_message"] for c in document["system_calls"]}
     lines = []
     for workload in workloads:
@@ -293,20 +311,21 @@ def _engines(document):
             "io_uring / epoll in each cell.\n",
             _table(["", "CPU µs per message", "epoll ÷ io_uring", "system calls per message"],
                    lines),
-            _epoll_wins([at[workload, servers[1]] for workload in workloads])]
+            _epoll_wins(document, [at[workload, servers[1]] for workload in workloads])]
 
 
-def _epoll_wins(rows):
+def _epoll_wins(document, rows):
     """Where gyre on epoll needs less CPU than on io_uring, as far as that is more than noise."""
+    noise = {one["workload"]: one["noise"] or 0 for one in document["verdicts"]}
     wins = [f"`{row['workload']}` (CPU × {_ratio(row['to_reference'])})" for row in rows
-            if row["to_reference"]["ratio"] * (1 + (row["to_reference"]["half_width"] or 0)) < 1]
+            if verdict(row["to_reference"], 1, noise[row["workload"]]) == "shown"]
     return f"Where gyre's epoll engine wins: {', '.join(wins) or 'nowhere beyond the interval'}.\n"
 
 
 def _loops(document):
     lines = [[f"`{row['workload']}`", row["server"], _number(row["cpu_median_us"]),
               f"{row['messages_per_second']:.0f}", _ratio(row["to_reference"])]
-             for row in document["summary"]]
+             for row in _echo_rows(document)]
     return ["## Two I/O loops against one\n",
             "The server is not pinned here and shares both CPUs with the load, so this shows what "
             "a second loop costs, not what it gains with CPUs to spare.\n",

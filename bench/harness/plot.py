@@ -2,6 +2,8 @@
 
 import subprocess
 
+from harness.report import TWIN
+
 COLOURS = {"gyre": "#c0392b", "gyre_epoll": "#e67e22", "uring_echo": "#7f8c8d",
            "epoll_echo": "#bdc3c7", "libuv": "#2980b9", "libevent": "#8e44ad",
            "asio_epoll": "#27ae60", "asio_uring": "#16a085"}
@@ -14,7 +16,7 @@ def draw_ratios(rows, path):
     has_floor = any(row["to_floor"] for row in rows)
     key = "to_floor" if has_floor else "to_reference"
     unit = "the best hand-written program" if has_floor else rows[0]["server"] if rows else ""
-    rows = [row for row in rows if row[key]]
+    rows = [row for row in rows if row[key] and row["server"] != TWIN]
     workloads = list(dict.fromkeys(row["workload"] for row in rows))
     servers = list(dict.fromkeys(row["server"] for row in rows))
     ratios = {(row["workload"], row["server"]): row[key]["ratio"] for row in rows}

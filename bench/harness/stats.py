@@ -99,14 +99,22 @@ def ratio_of(ratios):
     return result
 
 
-def verdict(ratio, goal):
+def noise_of(ratio):
+    """How far from 1 the ratio of a program to itself may be: the far end of its 95 % interval.
+    What two equal programs differ by is no difference between two others either."""
+    if ratio is None or ratio["half_width"] is None:
+        return None
+    return math.expm1(abs(math.log(ratio["ratio"])) + math.log1p(ratio["half_width"]))
+
+
+def verdict(ratio, goal, noise=0.0):
     """"shown" when even the upper bound keeps the goal, "refuted" when even the lower one (each
-    95 %, one-sided) misses it, "open" in between."""
+    95 %, one-sided) misses it, "open" in between and wherever the noise makes up the distance."""
     if ratio is None or ratio["upper"] is None:
         return "open"
-    if ratio["upper"] <= goal:
+    if max(ratio["upper"], ratio["ratio"] * (1 + noise)) <= goal:
         return "shown"
-    return "refuted" if ratio["lower"] > goal else "open"
+    return "refuted" if min(ratio["lower"], ratio["ratio"] / (1 + noise)) > goal else "open"
 
 
 def mean_interval(values):

@@ -125,6 +125,14 @@ class StatsTest(unittest.TestCase):
             self.assertEqual(stats.verdict(stats.ratio_of(ratios), 1.04), expected)
         self.assertEqual(stats.verdict(None, 1), "open")
 
+    def test_noise_is_the_far_end_of_the_interval(self):
+        self.assertIsNone(stats.noise_of(stats.ratio_of([1.0])))
+        self.assertAlmostEqual(stats.noise_of(stats.ratio_of([1.02] * 6)), 0.02)
+        self.assertAlmostEqual(stats.noise_of(stats.ratio_of([1 / 1.02] * 6)), 0.02)
+        ratio = stats.ratio_of([1.10] * 6)
+        self.assertEqual(stats.verdict(ratio, 1.05, 0.02), "refuted")
+        self.assertEqual(stats.verdict(ratio, 1.05, 0.08), "open")
+
     def test_means_and_shares_have_their_intervals(self):
         # 4.303 × stdev 1 / sqrt(3).
         middle, width = stats.mean_interval([1, 2, 3])
@@ -172,10 +180,23 @@ class ReportTest(unittest.TestCase):
                          ("shown", "refuted"))
         self.assertAlmostEqual(one["floor_to_peer"]["ratio"], 1 / 0.9)
         self.assertAlmostEqual(one["load_ratio"], 1 / 1.02)
-        self.assertEqual(one["load"], "ok")
-        rows = [sample("gyre", 0, 0.8), sample("floor", 0, 1.0)]
-        self.assertEqual(report.verdicts(report.summarize(rows, ROLES), ROLES)[0]["load"],
-                         "too slow")
+
+    def test_who_waits_for_whom_is_said(self):
+        for own, load, limit in ((1.0, 1.0, "ok"), (0.95, 0.5, "the load is starved"),
+                                 (0.5, 0.95, "the server waits for the load"),
+                                 (0.5, 0.5, "both wait")):
+            rows = [sample("gyre", 0, own, load_cpu=load, messages=1_000_000)]
+            one, = report.verdicts(report.summarize(rows, ROLES), ROLES)
+            self.assertEqual(one["load"], limit)
+
+    def test_nothing_is_claimed_that_the_program_differs_by_from_itself(self):
+        for twin, floor in ((1.0, "shown"), (1.05, "open")):
+            rows = [sample("gyre", i, 1.0) for i in range(6)]
+            rows += [sample(report.TWIN, i, twin) for i in range(6)]
+            rows += [sample("floor", i, 1.0) for i in range(6)]
+            one, = report.verdicts(report.summarize(rows, ROLES), ROLES)
+            self.assertAlmostEqual(one["noise"], twin - 1)
+            self.assertEqual(one["to_floor"]["verdict"], floor)
 
     def test_disturbed_rounds_do_not_count_when_enough_are_calm(self):
         base = [sample("floor", i, 1.0) for i in range(4)]
@@ -221,10 +242,13 @@ class PageTest(unittest.TestCase):
                    for name, cpu in (("gyre", 7.25), ("uring_echo", 7.0), ("libuv", 8.75))]
         rows = report.summarize(samples, roles)
         head = {"machine": {"date": "2001-01-01", "cpus": 2, "cpu": "a CPU", "memory_gib": 3,
-                            "kernel": "9.9", "versions": {"compiler": "c++ 99"}},
+                            "kernel": "9.9", "versions": {"compiler": "c++ 99"},
+                            "congestion": "vegas", "qdisc": "sfq",
+                            "mitigations": {"meltdown": "PTI"}},
                 "seconds": 1, "reference": "gyre"}
         peers = {
             **head, "system_calls": [], "summary": rows, "verdicts": report.verdicts(rows, roles),
+            "stolen": 0.015,
             "not_done": [{"server": "mute", "workload": "sink1kx1", "why": "it is mute"}],
             "memory": [{"workload": "idlex10", "server": "gyre", "user_bytes": 247.0,
                         "slab_bytes": 9000.0}],
@@ -245,7 +269,6 @@ class PageTest(unittest.TestCase):
             for name, document in (("micro", inside), ("peers", peers), ("latency", waits),
                                    ("user", watched)):
                 (path / f"{name}.json").write_text(json.dumps(document))
-            (path / page.TRIED).write_text("* nothing yet\n")
             page.write(path, path)
             text = (path / "BENCHMARKS.md").read_text()
         for word in ("7.25 (7.25)", "8.75 (8.75)", "1.036", "1.250", "247 / 9000", "Linux 9.9",
@@ -253,7 +276,9 @@ class PageTest(unittest.TestCase):
                      "57 to 57", "2.50% (", "125.0",
                      "| functor | 51.0 | 63.0 | 19,607,843 |",
                      "| wheel: moved | 4.00 | 5.00 | 1.25",
-                     "* nothing yet"):
+                     "congestion control vegas, qdisc of loopback sfq, 1.5% of the CPUs",
+                     "meltdown: PTI", "On 1 of 1 workloads", "0.83 to 0.83 of it",
+                     f"]({page.METHOD})", f"]({page.TRIED})"):
             self.assertIn(word, text)
 
     def test_without_results_there_is_no_page(self):
