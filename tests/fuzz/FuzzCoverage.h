@@ -2,9 +2,14 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 
+#include "gyre/net/CloseReason.h"
+
 namespace gyre {
+
+inline constexpr std::size_t kCloseReasons = static_cast<std::size_t>(CloseReason::Drained) + 1;
 
 struct FuzzCoverage {
   std::uint64_t runs = 0;
@@ -18,7 +23,7 @@ struct FuzzCoverage {
   std::uint64_t restarts = 0;
   std::uint64_t slowest = 0;  // milliseconds of one run
   std::uint64_t slowestSeed = 0;
-  std::array<std::uint64_t, 13> reasons{};  // by CloseReason
+  std::array<std::uint64_t, kCloseReasons> reasons{};  // by CloseReason
 
   void noteTime(std::uint64_t milliseconds, std::uint64_t seed) {
     if (milliseconds <= slowest) return;

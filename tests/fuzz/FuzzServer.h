@@ -81,9 +81,10 @@ class FuzzServer {
   FuzzContext& context_;
   const Scenario& scenario_;
   const int generation_;
-  std::unique_ptr<TcpServer> server_;
+  // What its callbacks use, which run on other threads until it is gone.
   RefPtr<ConnectionProfile> otherProfile_;
   std::atomic<std::size_t> up_{0};
+  std::unique_ptr<TcpServer> server_;
 };
 
 }  // namespace gyre

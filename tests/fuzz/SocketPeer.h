@@ -48,6 +48,7 @@ class SocketPeer {
   void read();
   bool doStep(const PeerStep& step);
   bool send(std::size_t total, std::size_t pieceMax);
+  void widenWindow();
   void finish(bool resets);
   void breakOff();
   void progress() noexcept { progressedAt_ = Clock::now(); }
@@ -69,6 +70,7 @@ class SocketPeer {
   bool isConnected_ = false;
   bool isReading_ = true;
   bool isReleased_ = false;
+  bool isWide_ = false;    // its receive window
   bool isFull_ = false;    // the last send found no room
   bool isBroken_ = false;  // sending has failed
   bool wasReset_ = false;  // … for a reset, of which receiving then hears nothing any more
