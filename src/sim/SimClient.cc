@@ -69,6 +69,7 @@ int SimClient::connectError() const noexcept { return peer_->observed().connectE
 bool SimClient::hasEnded() const noexcept { return peer_->observed().ended; }
 
 bool SimClient::wasReset() const noexcept { return peer_->observed().reset; }
+bool SimClient::hasResetServer() const noexcept { return peer_->hasResetServer(); }
 
 const std::string& SimClient::received() const noexcept { return peer_->observed().received; }
 

@@ -132,7 +132,7 @@ void SimPeer::begin(SimStep& step) {
   observed_ = {};
   readAt_ = {};
   stalled_ = false;
-  link_ = fabric_.tcp.connect(step.address);
+  last_ = link_ = fabric_.tcp.connect(step.address);
   link_->setWatcher(SimSide::Connector, this);
   link_->setLosesUnread(SimSide::Connector);
   observed_.localAddress = link_->address(SimSide::Connector);

@@ -68,6 +68,7 @@ class SimPeer final : public SimWatcher {
   const Observed& observed() const noexcept { return observed_; }
   const std::string& name() const noexcept { return name_; }
   bool isFinished() const noexcept { return steps_.empty(); }
+  bool hasResetServer() const noexcept { return last_ && last_->isReset(SimSide::Acceptor); }
   void setReadPace(SimPace pace);
   void setBytesCallback(BytesCallback callback) { onBytes_ = std::move(callback); }
 
@@ -98,6 +99,7 @@ class SimPeer final : public SimWatcher {
   SimWorld& world_;
   const std::string name_;
   std::shared_ptr<SimLink> link_;
+  std::shared_ptr<SimLink> last_;  // the same, also when it has been closed here
   std::deque<SimStep> steps_;
   Observed observed_;
   BytesCallback onBytes_;

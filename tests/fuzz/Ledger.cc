@@ -52,7 +52,7 @@ void Ledger::halfClose() {
   if (peer_ == nullptr) return;
   const std::uint64_t offered = received_ + connection_->inputBytes();
   const std::uint64_t sent = peer_->sent.load();
-  if (peer_->mayEndByReset) return;
+  if (peer_->mayEndByReset && peer_->mayEndByReset()) return;
   if (!peer_->hasFinished.load()) fail("a half-close that the peer has not made");
   if (offered != sent) {
     fail("half-close callback: " + std::to_string(offered) + " bytes of " + std::to_string(sent) +

@@ -23,9 +23,10 @@ struct PeerFacts {
   const PeerPlan* plan = nullptr;
   std::atomic<std::uint64_t> sent{0};    // bytes that the kernel took
   std::atomic<bool> hasFinished{false};  // nothing more will be sent
-  // A send in flight may take the news of a reset, and a receive then meets the end of the stream
-  // before that send has completed: where completions are delivered in any order.
-  bool mayEndByReset = false;
+  // Where completions are delivered in any order, a send in flight may take the news of a reset,
+  // and a receive then meets the end of the stream before that send has completed. Says whether
+  // that can be: a reset has come. Empty where it can never be.
+  std::function<bool()> mayEndByReset;
 };
 
 class PeerDirectory {

@@ -75,8 +75,8 @@ void SimRun::addPlayer(const PeerPlan& plan, Duration wait) {
   PeerFacts& facts = directory_.add(plan);
   auto player = std::make_unique<Player>();
   player->facts = &facts;
-  facts.mayEndByReset = true;
   player->client = std::make_unique<SimClient>(network_, "peer" + std::to_string(facts.key));
+  facts.mayEndByReset = [client = player->client.get()] { return client->hasResetServer(); };
   player->client->wait(wait).connect(server_->server().listenAddress());
   for (const PeerStep& step : plan.steps) append(*player, step);
   if (plan.steps.empty() || plan.steps.back().kind == PeerStep::Kind::AwaitEnd) leave(*player);
@@ -125,6 +125,7 @@ void SimRun::append(Player& player, const PeerStep& step) {
 void SimRun::leave(Player& player) {
   player.client->then([&player](SimClient& self) {
     player.leftEarly = !self.hasEnded() && !self.wasReset();
+    player.facts->sent = self.bytesSent();
     player.facts->hasFinished = true;
   });
   player.client->close();

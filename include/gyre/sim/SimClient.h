@@ -80,6 +80,8 @@ class GYRE_API SimClient {
   bool hasEnded() const noexcept;
   // The connection was lost (ECONNRESET, or ETIMEDOUT when the network swallowed it).
   bool wasReset() const noexcept;
+  // A reset has arrived at the server's end, whoever sent it: what was on its way there is lost.
+  bool hasResetServer() const noexcept;
   const std::string& received() const noexcept;
   // Bytes read; bytes the network took.
   std::uint64_t bytesReceived() const noexcept;
