@@ -9,7 +9,6 @@
 
 #include "fuzz/CallTrap.h"
 #include "net/AllocationCounter.h"
-#include "support/Sanitizers.h"
 
 namespace gyre {
 namespace {
@@ -47,15 +46,11 @@ int judge(long number) noexcept {
   return happens(faults.calls.sends) ? pick({ENOBUFS, ENOMEM}) : 0;
 }
 
-#ifndef GYRE_TEST_SANITIZED
 void arm() noexcept {
   constexpr std::size_t kNever = ~std::size_t{0} / 2;
   const bool refuses = faults.areOn && faults.faultless == 0 && happens(faults.calls.allocations);
   refuseAllocation(refuses ? draw() % 20 : kNever);
 }
-#else
-void arm() noexcept {}
-#endif
 
 }  // namespace
 

@@ -79,6 +79,25 @@ void drawEnding(SimRandom& random, Scenario& scenario) {
   }
 }
 
+// From numbers of its own, so that a seed stays what it was before there were these.
+void drawMore(std::uint64_t seed, Scenario& scenario) {
+  if (scenario.engine == FuzzEngine::Sim) return;
+  SimRandom random(seed ^ 0x6d6f7265);
+  const std::uint64_t listener = random.below(8);
+  if (listener < 2) scenario.listener = FuzzListener::DualStack;
+  // FuzzServer::peerOf() counts on the filter being asked about each client.
+  const bool refusesUnasked = scenario.limits.memoryBudget != 0 ||
+                              scenario.limits.atConnectionsMax == OverloadPolicy::Refuse;
+  if (listener == 2 && !refusesUnasked) scenario.listener = FuzzListener::Unix;
+  // RingFaults itself needs memory.
+  if (scenario.engine != FuzzEngine::Faulty && random.chance(0.15)) {
+    scenario.calls.allocations = static_cast<std::uint32_t>(random.between(5, 200));
+  }
+  if (scenario.acceptMode == AcceptMode::EveryLoop && random.chance(0.2)) {
+    scenario.restarts = static_cast<int>(random.between(1, 3));
+  }
+}
+
 FuzzTheme drawTheme(SimRandom& random) {
   const std::uint64_t choice = random.below(10);
   if (choice < 4) return FuzzTheme::Mixed;
@@ -105,6 +124,7 @@ Scenario drawScenario(std::uint64_t seed, FuzzEngine engine) {
   scenario.watchesWrites = random.chance(0.6);
   drawFaults(random, scenario);
   drawEnding(random, scenario);
+  drawMore(seed, scenario);
   drawPeers(random, scenario);
   return scenario;
 }

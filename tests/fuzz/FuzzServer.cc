@@ -6,6 +6,20 @@
 #include "fuzz/FuzzFilter.h"
 
 namespace gyre {
+namespace {
+
+InetAddress addressOf(const Scenario& scenario) {
+  switch (scenario.listener) {
+    case FuzzListener::IPv4: break;
+    case FuzzListener::DualStack: return InetAddress::anyV6(0);
+    case FuzzListener::Unix:
+      return InetAddress("unix:@gyre_fuzz." + std::to_string(::getpid()) + "." +
+                         std::to_string(scenario.seed));
+  }
+  return InetAddress::loopback(0);
+}
+
+}  // namespace
 
 Ledger& LedgerBook::open(int generation, std::unique_ptr<Ledger> ledger) {
   const std::lock_guard lock(mutex_);
@@ -29,8 +43,8 @@ std::vector<Ledger*> LedgerBook::all() {
 FuzzServer::FuzzServer(EventLoop* base, std::vector<EventLoop*> loops, FuzzContext& context,
                        int generation)
     : context_(context), scenario_(context.scenario), generation_(generation) {
-  const InetAddress address(generation == 0 ? "127.0.0.1:0" : "0.0.0.0:0");
-  server_ = std::make_unique<TcpServer>(base, generation == 0 ? address : InetAddress(), "fuzz");
+  const InetAddress address = generation == 0 ? addressOf(scenario_) : InetAddress();
+  server_ = std::make_unique<TcpServer>(base, address, "fuzz");
   server_->setThreadNum(loops.empty() ? scenario_.threads : 0);
   if (!loops.empty()) server_->setLoops(std::move(loops));
   server_->setAcceptMode(scenario_.acceptMode);
@@ -40,8 +54,8 @@ FuzzServer::FuzzServer(EventLoop* base, std::vector<EventLoop*> loops, FuzzConte
   setCallbacks();
 }
 
-void FuzzServer::start(UniqueFd inherited) {
-  if (inherited) server_->addListener(std::move(inherited));
+void FuzzServer::start(std::vector<UniqueFd> inherited) {
+  for (UniqueFd& listener : inherited) server_->addListener(std::move(listener));
   server_->start();
 }
 
@@ -58,7 +72,7 @@ void FuzzServer::setCallbacks() {
   });
   server_->setAcceptFilter([this](const InetAddress& address) {
     const FaultlessScope scope;
-    const PeerFacts* peer = context_.peers.find(address);
+    const PeerFacts* peer = noteArrival(address);
     return peer == nullptr || !peer->plan->conduct.isRefused;
   });
   otherProfile_ = server_->makeProfile();
@@ -100,6 +114,23 @@ void FuzzServer::setCallbacks(ConnectionProfile& profile) {
   };
 }
 
+// A connection keeps no unix address, but ids are given in the order in which the filter is asked:
+// for each socket, where none is refused before (drawMore sees to that).
+PeerFacts* FuzzServer::noteArrival(const InetAddress& address) {
+  PeerFacts* peer = context_.peers.find(address);
+  const std::lock_guard lock(arrivalsMutex_);
+  if (scenario_.listener == FuzzListener::Unix) arrivals_.push_back(peer);
+  return peer;
+}
+
+PeerFacts* FuzzServer::peerOf(const TcpConnection& connection) {
+  if (scenario_.listener != FuzzListener::Unix) {
+    return context_.peers.find(connection.peerAddress());
+  }
+  const std::lock_guard lock(arrivalsMutex_);
+  return arrivals_.at(connection.id() - 1);
+}
+
 Ledger& FuzzServer::ledgerOf(const TcpConnectionPtr& connection) {
   Ledger* ledger = context_.book.find(generation_, connection->id());
   if (ledger != nullptr) return *ledger;
@@ -110,7 +141,7 @@ Ledger& FuzzServer::ledgerOf(const TcpConnectionPtr& connection) {
 
 void FuzzServer::handleUp(const TcpConnectionPtr& connection) {
   const FaultlessScope scope;
-  PeerFacts* peer = context_.peers.find(connection->peerAddress());
+  PeerFacts* peer = peerOf(*connection);
   Ledger& ledger = context_.book.open(
       generation_, std::make_unique<Ledger>(connection, peer, scenario_.seed, context_.verdict));
   ledger.up();

@@ -52,13 +52,15 @@ class FuzzServer {
   // `loops`: the workers of a simulation; empty: the server starts its own threads.
   FuzzServer(EventLoop* base, std::vector<EventLoop*> loops, FuzzContext& context, int generation);
 
-  void start(UniqueFd inherited = {});
+  void start(std::vector<UniqueFd> inherited = {});
   TcpServer& server() noexcept { return *server_; }
   void end(FuzzEnding ending, std::function<void()> done);
 
  private:
   void setCallbacks();
   void setCallbacks(ConnectionProfile& profile);
+  PeerFacts* noteArrival(const InetAddress& address);
+  PeerFacts* peerOf(const TcpConnection& connection);
   Ledger& ledgerOf(const TcpConnectionPtr& connection);
   void handleUp(const TcpConnectionPtr& connection);
   void handleDown(const TcpConnectionPtr& connection);
@@ -83,6 +85,8 @@ class FuzzServer {
   const int generation_;
   // What its callbacks use, which run on other threads until it is gone.
   RefPtr<ConnectionProfile> otherProfile_;
+  std::mutex arrivalsMutex_;
+  std::vector<PeerFacts*> arrivals_;  // of a unix listener: by id, from 1
   std::atomic<std::size_t> up_{0};
   std::unique_ptr<TcpServer> server_;
 };

@@ -28,12 +28,13 @@ void Judge::judgePeer(const PeerHistory& peer, Ledger* ledger) {
   coverage_.cleanEnds += peer.end == End::Fin ? 1 : 0;
   coverage_.resets += peer.end == End::Reset ? 1 : 0;
   if (ledger == nullptr) return judgeTurnedAway(peer);
-  ledger->judgeSent(peer.received, peer.end == End::Fin);
   const CloseReason reason = ledger->reason();
   // What was sent after the peer's end was known is lost, and says so by a reset.
   const bool hasLost = reason == CloseReason::PeerClosed && ledger->error() == EPIPE;
   const bool isGraceful =
       (reason == CloseReason::PeerClosed && !hasLost) || reason == CloseReason::Shutdown;
+  const bool saysReset = scenario_.listener != FuzzListener::Unix;
+  ledger->judgeSent(peer.received, peer.end == End::Fin && (saysReset || isGraceful));
   if (isGraceful && !peer.leftEarly && peer.end != End::Fin && !mayBeLost) {
     verdict_.fail("a graceful close was none: " + peer.description + "; " + ledger->describe());
   }

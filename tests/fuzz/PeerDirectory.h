@@ -38,10 +38,13 @@ class PeerDirectory {
     facts.plan = &plan;
     return facts;
   }
-  // Before it connects. A port that is used again is the latest peer's.
+  // Before it connects. A port that is used again is the latest peer's. A listener of both families
+  // knows an IPv4 address by another name.
   void bind(const InetAddress& address, PeerFacts& facts) {
     const std::lock_guard lock(mutex_);
     byAddress_[address.toString()] = &facts;
+    if (address.family() != AF_INET) return;
+    byAddress_["[::ffff:" + address.ip() + "]:" + std::to_string(address.port())] = &facts;
   }
   // Null when the kernel has forgotten the address: the peer has reset before it was accepted.
   PeerFacts* find(const InetAddress& address) {

@@ -39,6 +39,8 @@ std::string Scenario::describe() const {
   std::string text(kThemeNames[static_cast<std::size_t>(theme)]);
   text +=
       number("peers", peers.size()) + number("at-once", peersAtOnce) + number("threads", threads);
+  text += flag("dual-stack", listener == FuzzListener::DualStack) +
+          flag("unix", listener == FuzzListener::Unix);
   text += flag("every-loop", acceptMode == AcceptMode::EveryLoop);
   text += number("connections-max", limits.connectionsMax);
   text += flag("refuse", limits.atConnectionsMax == OverloadPolicy::Refuse);

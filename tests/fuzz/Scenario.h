@@ -97,6 +97,11 @@ struct CallFaults {
   bool any() const { return sends + accepts + allocations > 0; }
 };
 
+enum class FuzzListener : std::uint8_t {
+  IPv4,
+  DualStack,  // [::], to which peers of both families connect
+  Unix,       // an abstract name; its streams know no reset
+};
 enum class FuzzTheme : std::uint8_t { Mixed, Storm, Stalled, Endings };
 enum class FuzzEnding : std::uint8_t { Stop, Drain, Destroy };
 
@@ -106,6 +111,7 @@ struct Scenario {
   FuzzTheme theme = FuzzTheme::Mixed;
   ProactorOptions proactor;
   int threads = 0;
+  FuzzListener listener = FuzzListener::IPv4;
   AcceptMode acceptMode = AcceptMode::BaseLoop;
   Placement placement = Placement::RoundRobin;
   ConnectionOptions options;
@@ -122,7 +128,7 @@ struct Scenario {
   // The ending comes so many milliseconds after the beginning; else when all peers are done.
   std::optional<std::uint32_t> endsAfter;
   bool endsWhileParked = false;
-  int restarts = 0;  // of the server, on the same listener
+  int restarts = 0;  // of the server, on the same listeners
 
   // Connections may fail for reasons that are neither the peer's nor the server's conduct.
   bool hasFatalFaults() const {

@@ -61,19 +61,22 @@ void ServerThread::beginRestart() {
   isRestarting_ = true;
   loop_->runInLoop([this] {
     const FaultlessScope scope;
-    const int fd = ::fcntl(server_->server().listenerDescriptors().front(), F_DUPFD_CLOEXEC, 0);
-    auto listener = std::make_shared<UniqueFd>(fd);
-    server_->end(FuzzEnding::Stop, [this, listener] {
-      loop_->queueInLoop([this, listener] { replace(std::move(*listener)); });
+    auto listeners = std::make_shared<std::vector<UniqueFd>>();
+    for (const int fd : server_->server().listenerDescriptors()) {
+      listeners->emplace_back(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
+    }
+    server_->end(FuzzEnding::Stop, [this, listeners] {
+      const FaultlessScope ending;
+      loop_->queueInLoop([this, listeners] { replace(std::move(*listeners)); });
     });
   });
 }
 
-void ServerThread::replace(UniqueFd listener) {
+void ServerThread::replace(std::vector<UniqueFd> listeners) {
   const FaultlessScope scope;
   server_.reset();
   server_ = std::make_unique<FuzzServer>(loop_, std::vector<EventLoop*>(), context_, ++generation_);
-  server_->start(std::move(listener));
+  server_->start(std::move(listeners));
   context_.isEnding = false;
   isRestarting_ = false;
 }
@@ -91,6 +94,14 @@ void ServerThread::call(const std::function<void()>& function) {
 std::uint64_t ServerThread::iterations() {
   std::uint64_t sum = 0;
   for (const LoopStats& loop : server_->server().stats().loops) sum += loop.iterations;
+  return sum;
+}
+
+std::uint64_t ServerThread::bytesMoved() {
+  std::uint64_t sum = 0;
+  for (const LoopStats& loop : server_->server().stats().loops) {
+    sum += loop.bytesReceived + loop.bytesSent;
+  }
   return sum;
 }
 

@@ -11,6 +11,7 @@
 #include <memory>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "fuzz/FuzzServer.h"
 
@@ -27,17 +28,18 @@ class ServerThread {
   const InetAddress& address() const noexcept { return address_; }
   void end(FuzzEnding ending);
   bool hasEnded() const noexcept { return hasEnded_.load(); }
-  // Another server takes the listener over. REQUIRES: not ended, or ended by end().
+  // Another server takes the listeners over. REQUIRES: not ended, or ended by end().
   void beginRestart();
   bool isRestarting() const noexcept { return isRestarting_.load(); }
   // Of all loops together.
   std::uint64_t iterations();
+  std::uint64_t bytesMoved();  // received and sent
   std::size_t connectionCount();
   std::string describe();
 
  private:
   void run(std::promise<InetAddress>& started);
-  void replace(UniqueFd listener);
+  void replace(std::vector<UniqueFd> listeners);
   void call(const std::function<void()>& function);
 
   FuzzContext& context_;

@@ -21,8 +21,18 @@ using Kind = PeerStep::Kind;
 constexpr std::size_t kPiece = 64 * 1024;
 constexpr std::chrono::milliseconds kAwaitMax{300};  // an answer that the conduct may not give
 
-// Each peer, or each group, has a loopback address of its own, by which the server knows it.
-InetAddress addressOf(const PeerFacts& facts) {
+// A listener of both families has clients of both.
+InetAddress serverFor(const PeerFacts& facts, const InetAddress& server) {
+  if (server.family() != AF_INET6) return server;
+  const bool isV6 = facts.key % 2 == 0;
+  return isV6 ? InetAddress::loopbackV6(server.port()) : InetAddress::loopback(server.port());
+}
+
+// Each peer, or each group, has a loopback address of its own, by which the server knows it; of
+// IPv6 there is but one, and the port tells peers apart.
+InetAddress addressOf(const PeerFacts& facts, const InetAddress& server) {
+  if (server.isUnix()) return {};
+  if (server.family() == AF_INET6) return InetAddress::loopbackV6(0);
   const std::uint64_t number =
       facts.plan->addressGroup != 0 ? facts.plan->addressGroup : facts.key + 1000;
   std::string text = "127.";
@@ -32,37 +42,55 @@ InetAddress addressOf(const PeerFacts& facts) {
   return InetAddress(text);
 }
 
+// Linux chooses the name of a unix socket that is given none.
+bool bindTo(int fd, const InetAddress& address) {
+  const sockaddr unnamed{AF_UNIX, {}};
+  if (address.family() != AF_UNSPEC)
+    return ::bind(fd, address.sockaddrPtr(), address.length()) == 0;
+  return ::bind(fd, &unnamed, sizeof unnamed.sa_family) == 0;
+}
+
 }  // namespace
 
 SocketPeer::SocketPeer(PeerFacts& facts, PeerDirectory& directory, const InetAddress& server,
                        const Scenario& scenario)
     : facts_(facts),
       directory_(directory),
-      server_(server),
+      server_(serverFor(facts, server)),
       isFiltered_(scenario.isFiltered),
       random_(scenario.seed + facts.key * 7919) {
-  connect();
+  open();
+  if (connectError_ == 0) connect();
+  if (connectError_ != 0) breakOff();
 }
 
-void SocketPeer::connect() {
-  fd_.reset(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+void SocketPeer::open() {
+  fd_.reset(::socket(server_.family(), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   const int size = facts_.plan->receiveBuffer;
   if (size > 0) ::setsockopt(fd_.get(), SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
-  const InetAddress own = addressOf(facts_);
-  if (::bind(fd_.get(), own.sockaddrPtr(), own.length()) != 0) connectError_ = errno;
+  if (!bindTo(fd_.get(), addressOf(facts_, server_))) connectError_ = errno;
   sockaddr_storage storage{};
   socklen_t length = sizeof storage;
   auto* address = reinterpret_cast<sockaddr*>(&storage);
   ::getsockname(fd_.get(), address, &length);
   address_ = InetAddress::fromSockaddr(address, length);
   directory_.bind(address_, facts_);
-  if (::connect(fd_.get(), server_.sockaddrPtr(), server_.length()) != 0 && errno != EINPROGRESS) {
-    connectError_ = errno;
-  }
-  if (connectError_ != 0) breakOff();
+  // When the server has ended, its port may be chosen: the peer would be connected to itself.
+  if (address_ == server_) connectError_ = EADDRINUSE;
+}
+
+void SocketPeer::connect() {
+  const bool fails = ::connect(fd_.get(), server_.sockaddrPtr(), server_.length()) != 0;
+  isBacklogFull_ = fails && errno == EAGAIN && server_.isUnix();
+  if (fails && errno != EINPROGRESS && !isBacklogFull_) connectError_ = errno;
 }
 
 void SocketPeer::finishConnect() {
+  if (isBacklogFull_) {
+    connect();
+    if (connectError_ != 0) return breakOff();
+    if (isBacklogFull_) return;
+  }
   pollfd one{fd_.get(), POLLOUT, 0};
   if (::poll(&one, 1, 0) == 0) return;
   socklen_t length = sizeof connectError_;

@@ -28,7 +28,7 @@ class SocketPeer {
   // Does what can be done at once.
   void step();
   // What it waits for, for poll(2).
-  int fd() const noexcept { return fd_.get(); }
+  int fd() const noexcept { return isBacklogFull_ ? -1 : fd_.get(); }
   short events() const noexcept;
   bool isFinished() const noexcept { return isFinished_; }
   // Stays so until release(): as its script says, or because it does not read what holds it up.
@@ -43,6 +43,7 @@ class SocketPeer {
   std::string describe() const;
 
  private:
+  void open();
   void connect();
   void finishConnect();
   void read();
@@ -55,7 +56,7 @@ class SocketPeer {
 
   PeerFacts& facts_;
   PeerDirectory& directory_;
-  const InetAddress server_;
+  const InetAddress server_;  // as this peer names it
   const bool isFiltered_;
   SimRandom random_;
   UniqueFd fd_;
@@ -68,6 +69,7 @@ class SocketPeer {
   int connectError_ = 0;
   End end_ = End::None;
   bool isConnected_ = false;
+  bool isBacklogFull_ = false;  // of a unix listener, of which no event tells
   bool isReading_ = true;
   bool isReleased_ = false;
   bool isWide_ = false;    // its receive window
