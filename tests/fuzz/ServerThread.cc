@@ -23,8 +23,13 @@ ServerThread::ServerThread(FuzzContext& context) : context_(context) {
 }
 
 ServerThread::~ServerThread() {
-  if (!hasQuit_) loop_->quit();
+  if (!hasQuit_) quit();
   thread_.join();
+}
+
+void ServerThread::quit() {
+  const std::lock_guard quitting(quitMutex_);
+  loop_->quit();
 }
 
 void ServerThread::run(std::promise<InetAddress>& started) {
@@ -44,6 +49,8 @@ void ServerThread::run(std::promise<InetAddress>& started) {
   started.set_value(server_->server().listenAddress());
   beginCallFaults(scenario);
   loop->loop();
+  // It outlives the call that ended it.
+  { const std::lock_guard quitting(quitMutex_); }
   server_.reset();
   endCallFaults();
 }
@@ -52,7 +59,7 @@ void ServerThread::end(FuzzEnding ending) {
   context_.isEnding = true;
   if (ending == FuzzEnding::Destroy) {
     hasEnded_ = hasQuit_ = true;
-    return loop_->quit();
+    return quit();
   }
   loop_->runInLoop([this, ending] { server_->end(ending, [this] { hasEnded_ = true; }); });
 }

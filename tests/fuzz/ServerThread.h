@@ -9,6 +9,7 @@
 #include <functional>
 #include <future>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
@@ -41,6 +42,7 @@ class ServerThread {
   void run(std::promise<InetAddress>& started);
   void replace(std::vector<UniqueFd> listeners);
   void call(const std::function<void()>& function);
+  void quit();
 
   FuzzContext& context_;
   InetAddress address_;
@@ -48,6 +50,7 @@ class ServerThread {
   std::unique_ptr<FuzzServer> server_;
   int generation_ = 0;
   bool hasQuit_ = false;
+  std::mutex quitMutex_;  // held as long as another thread is in EventLoop::quit()
   std::atomic<bool> hasEnded_{false};
   std::atomic<bool> isRestarting_{false};
   std::thread thread_;
