@@ -51,8 +51,9 @@ void FuzzRun::play() {
   if (!hasEnded_) endServer();
   if (!waitFor([this] { return server_->hasEnded(); }, "the server does not come to its end"))
     return;
-  outside_.reset();
+  outside_->stop();  // while there are loops; callbacks may ask it for something until they end
   server_.reset();
+  outside_.reset();
   if (verdict_.hasFailed()) return;
   const std::size_t left = openDescriptors();
   if (left != descriptors) {

@@ -2,7 +2,7 @@
 //
 // Thread  post() on any.
 // Owns    The thread, and the calls that wait.
-// Ends    Its destructor makes the calls that wait, then joins.
+// Ends    With stop() or its destructor, which make the calls that wait, then join.
 #pragma once
 
 #include <condition_variable>
@@ -19,7 +19,11 @@ class Outside {
   Outside() : thread_([this] { run(); }) {}
   Outside(const Outside&) = delete;
   Outside& operator=(const Outside&) = delete;
-  ~Outside() {
+  ~Outside() { stop(); }
+
+  // Makes the calls that wait, and none that come later: they are dropped.
+  void stop() {
+    if (!thread_.joinable()) return;
     post({});
     thread_.join();
   }
