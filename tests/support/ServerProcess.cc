@@ -53,13 +53,13 @@ int serveEcho(LineChannel& parent) {
   std::int64_t alarmEvery = 0;
   std::int64_t idle = 0;
   std::istringstream(parent.hear().value_or("")) >> options.descriptors >> options.usualSizes >>
-      alarmEvery >> idle >> options.backlog >> options.connectionsMax;
+      alarmEvery >> idle >> options.backlog >> options.connectionsMax >> options.threads;
   limitDescriptors(options.descriptors);
 
   EventLoop loop(options.usualSizes ? usualProactorOptions() : testProactorOptions());
   if (idle != 0) loop.setTimeoutTick(std::chrono::milliseconds(10));
   TcpServer server(&loop, InetAddress::loopback(0), "echo");
-  server.setThreadNum(0);
+  server.setThreadNum(options.threads);
   server.setListenOptions({.backlog = options.backlog});
   server.setLimits(
       {.connectionsMax = options.connectionsMax, .atConnectionsMax = OverloadPolicy::Refuse});
@@ -95,7 +95,8 @@ std::vector<std::string> environmentOf(const ServerProcess::Options& options) {
 std::string lineOf(const ServerProcess::Options& options) {
   std::ostringstream line;
   line << options.descriptors << ' ' << options.usualSizes << ' ' << options.alarmEvery.count()
-       << ' ' << options.idle.count() << ' ' << options.backlog << ' ' << options.connectionsMax;
+       << ' ' << options.idle.count() << ' ' << options.backlog << ' ' << options.connectionsMax
+       << ' ' << options.threads;
   return line.str();
 }
 

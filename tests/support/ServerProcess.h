@@ -24,6 +24,7 @@ class ServerProcess {
     std::chrono::milliseconds idle{0};          // ConnectionTimeouts::idle
     int backlog = 4096;                         // of its listener
     std::size_t connectionsMax = 0;             // ServerLimits, refusing
+    int threads = 0;                            // besides its base loop
     std::vector<std::string> environment = {};  // "NAME=value", added
   };
   struct Counters {

@@ -51,6 +51,7 @@ void EpollProactor::accept(IoContext& context, SocketHandle listener) noexcept {
   const int error = setNonBlocking(listener.value());
   if (error < 0) return fail(context, -error);
   watch->set(Watch::kListener);
+  descriptors_.note(listener.value());
   enqueue(watch->input, context);
 }
 

@@ -17,6 +17,7 @@
 #include <span>
 #include <string_view>
 
+#include "proactor/DescriptorRoom.h"
 #include "proactor/IoQueue.h"
 #include "proactor/KernelProactor.h"
 #include "proactor/PausedAccepts.h"
@@ -105,6 +106,7 @@ class EpollProactor final : public KernelProactor {
   EpollSet set_;
   IoQueue failed_;  // operations whose end is known, to be told in run()
   PausedAccepts pausedAccepts_;
+  DescriptorRoom descriptors_{kAcceptsPerTurn};
   std::array<epoll_event, kEvents> events_;
   std::uint64_t delivered_ = 0;
   TimePoint lookedAt_{};         // when the first of these began

@@ -94,7 +94,7 @@ void EpollProactor::acceptSome(std::int32_t fd, Watch& watch, IoContext& context
   // Another process may have made it blocking since: then accept4 would keep the loop.
   const int error = setNonBlocking(fd);
   if (error < 0) return finish(watch.input, context, {.error = -error});
-  for (int left = kAcceptsPerTurn; left > 0; --left) {
+  for (int left = descriptors_.isScarce() ? 1 : kAcceptsPerTurn; left > 0; --left) {
     const int accepted = acceptNow(fd);
     if (accepted == -EAGAIN) return watch.clear(Watch::kReadable);
     if (accepted < 0) {
@@ -120,6 +120,7 @@ bool EpollProactor::survivesAcceptError(Watch& watch, IoContext& context, int er
     if (!watch.input.isEmpty()) watches_.pushWork(context.state().socket);
     pausedAccepts_.pause(context, error, now(), counters_);
   } else {
+    descriptors_.note(accepted);
     finish(watch.input, context, {.error = error});
   }
   return false;

@@ -8,6 +8,7 @@
 namespace gyre {
 
 void UringProactor::armAccept(IoContext& context) noexcept {
+  context.clear(kOneByOne);
   if (context.has(kPollFirst)) {
     nextSqe(context, IORING_OP_POLL_ADD).poll32_events = POLLIN;
     return;
@@ -15,7 +16,9 @@ void UringProactor::armAccept(IoContext& context) noexcept {
   // No address: all shots of a multishot would share it.
   io_uring_sqe& sqe = nextSqe(context, IORING_OP_ACCEPT);
   sqe.accept_flags = SOCK_CLOEXEC;
-  if (features_.multishotAccept) sqe.ioprio = IORING_ACCEPT_MULTISHOT;
+  if (features_.multishotAccept && !descriptors_.isScarce()) {
+    sqe.ioprio = IORING_ACCEPT_MULTISHOT;
+  }
   if (context.has(kShared)) sqe.ioprio |= uapi::kAcceptDontWait;
 }
 

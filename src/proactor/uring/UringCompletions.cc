@@ -16,10 +16,19 @@ void UringProactor::handleAccept(IoContext& context, const io_uring_cqe& cqe) {
   }
   if (cqe.res < 0) return handleAcceptError(context, -cqe.res);
   pausedAccepts_.succeeded();
+  descriptors_.note(cqe.res);
   counters_.accepts.add();
   counters_.completed(IoKind::Accept).add();
   context.complete({.more = true, .socket = SocketHandle(cqe.res)});
-  if (!context.has(IoContext::kArmed)) resume(context);
+  if (!context.has(IoContext::kArmed)) return resume(context);
+  if (descriptors_.isScarce()) acceptOneByOne(context);
+}
+
+// Its end arms it again: for one, so that closing keeps up with accepting.
+void UringProactor::acceptOneByOne(IoContext& context) noexcept {
+  if (context.has(kOneByOne)) return;
+  context.set(kOneByOne);
+  queueCancel(context);
 }
 
 void UringProactor::handleAcceptError(IoContext& context, int error) {

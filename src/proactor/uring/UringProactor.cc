@@ -13,6 +13,9 @@
 namespace gyre {
 namespace {
 
+// One enter of a multishot takes a whole backlog, of which this is the usual size at most.
+constexpr std::uint32_t kBacklogMax = 4096;
+
 UringFeatures requireFeatures(const ProactorOptions& options) {
   if (options.ioPolling) {
     throwSetupError(EINVAL, "IORING_SETUP_IOPOLL is refused",
@@ -39,6 +42,7 @@ UringProactor::UringProactor(const ProactorOptions& options)
       ring_(openRing(options, features_)),
       wakeContext_(&UringProactor::handleWake),
       pausedAccepts_(*this),
+      descriptors_(std::min(ring_.grant().completionEntries, kBacklogMax)),
       backlog_(ring_.grant().completionEntries) {
   // A guard only: nothing here needs a worker. An old kernel that does not know it is fine too.
   std::uint32_t workers[2] = {options.workersMax, options.workersMax};
@@ -69,12 +73,14 @@ UringProactor::~UringProactor() {
 // --- Verbs
 
 void UringProactor::accept(IoContext& context, SocketHandle listener) noexcept {
+  descriptors_.note(listener.value());
   if (begin(context, IoKind::Accept, listener)) armAccept(context);
 }
 
 // An accept that waits is woken exclusively: where its cancel comes first, nobody else hears of
 // that client. Every poll is woken, so here the accept itself never waits.
 void UringProactor::acceptShared(IoContext& context, SocketHandle listener) noexcept {
+  descriptors_.note(listener.value());
   if (!begin(context, IoKind::Accept, listener)) return;
   if (features_.acceptDontWait) context.set(kShared | kPollFirst);
   armAccept(context);

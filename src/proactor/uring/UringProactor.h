@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "proactor/BlockList.h"
+#include "proactor/DescriptorRoom.h"
 #include "proactor/IoQueue.h"
 #include "proactor/KernelProactor.h"
 #include "proactor/MappedMemory.h"
@@ -93,6 +94,7 @@ class UringProactor final : public KernelProactor {
   static constexpr std::uint8_t kTakenUp = 0x20;     // armed before: re-arms poll first
   static constexpr std::uint8_t kShared = 0x10;      // an accept that must not wait: acceptShared()
   static constexpr std::uint8_t kPollFirst = 0x40;   // an accept that polls (kShared, O_NONBLOCK)
+  static constexpr std::uint8_t kOneByOne = 0x80;    // an accept that ends in order to take one
   static constexpr std::uint8_t kPollMulti = 0x80;   // a poll that waits for more than it is asked
   static constexpr std::uint8_t kRoomWanted = 0x40;  // a send that polls
   static constexpr std::uint8_t kBulk = 0x40;        // a receive of a bulk stream: it polls
@@ -135,6 +137,7 @@ class UringProactor final : public KernelProactor {
   void flushOverflow() noexcept;
   void dispatchOne(const io_uring_cqe& cqe);
   void handleAccept(IoContext& context, const io_uring_cqe& cqe);
+  void acceptOneByOne(IoContext& context) noexcept;
   void handleAcceptError(IoContext& context, int error);
   void handleReceive(IoContext& context, const io_uring_cqe& cqe);
   void handleReceiveEnd(IoContext& context, int error);
@@ -178,6 +181,7 @@ class UringProactor final : public KernelProactor {
   IoQueue sated_;    // … and had received since they were armed: behind those that had not
   IoQueue failed_;   // operations whose end is known, to be told in run()
   PausedAccepts pausedAccepts_;
+  DescriptorRoom descriptors_;
   TimePoint trimDue_ = kForever;     // looks whether a grown buffer ring is in use
   std::uint64_t receivedBytes_ = 0;  // by the last look
   CompletionBacklog backlog_;
