@@ -86,6 +86,18 @@ TEST_P(ConnectConformanceTest, Connect_firstWasCancelledUnderWay_aSecondCanBeSta
   EXPECT_THAT(second.join().error, testing::AnyOf(EALREADY, ECANCELED));
 }
 
+// Rule 4: whoever cancels it is not told that nothing has come of it.
+TEST_P(ConnectConformanceTest, Connect_hasSucceeded_thenCancelled_endsAsConnected) {
+  ConformanceSocket near = socket();
+  ConformanceOperation connect(loop());
+  connect.connect(near.get(), world().acceptingAddress());
+  std::unique_ptr<ConformancePeer> far;
+  ASSERT_TRUE(loop().runUntil([&] { return (far = world().takeClient()) != nullptr; }));
+  loop().cancel(connect);
+  EXPECT_EQ(connect.join().error, 0);
+  EXPECT_EQ(connect.told().size(), 1U);
+}
+
 // Nothing could be waited for: there is no event for room in such a backlog.
 TEST_P(ConnectConformanceTest, Connect_unixBacklogIsFull_saysSoAtOnce_andSucceedsWhenThereIsRoom) {
   const InetAddress full = world().fullUnixAddress();

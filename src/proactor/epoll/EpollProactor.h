@@ -81,7 +81,7 @@ class EpollProactor final : public KernelProactor {
   void receiveSome(std::int32_t fd, Watch& watch, IoContext& context);
   void fillTransfer(std::int32_t fd, Watch& watch, IoContext& context);
   void sendSome(std::int32_t fd, Watch& watch, IoContext& context);
-  void checkConnect(std::int32_t fd, Watch& watch, IoContext& context);
+  void checkConnect(Watch& watch, IoContext& context);
   void checkPolls(std::int32_t fd, Watch& watch, std::uint32_t edges);
 
   // A poll that was started and not looked at yet. Its events lie where other kinds have an error.

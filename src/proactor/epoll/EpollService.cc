@@ -66,14 +66,32 @@ void EpollProactor::endAll(Watch& watch, int error) {
   }
 }
 
+namespace {
+
+// How a connect stands: an errno value, 0 when connected, EINPROGRESS while it goes on.
+int connectError(IoContext& context) noexcept {
+  const int error = context.state().error;
+  return error == EINPROGRESS ? -connectResult(context.state().socket) : error;
+}
+
+// ECANCELED, unless it has come to something by now.
+IoResult resultOfCancelled(IoContext& context) noexcept {
+  if (context.kind() == IoKind::Send) {
+    return {.error = ECANCELED, .bytes = transferOf(context).done};
+  }
+  if (context.kind() != IoKind::Connect) return {.error = ECANCELED};
+  const int error = connectError(context);
+  return {.error = error == EINPROGRESS ? ECANCELED : error};
+}
+
+}  // namespace
+
 void EpollProactor::endCancelled(Watch& watch) {
   watch.clear(Watch::kCancelPending);
   const std::uint16_t generation = watch.generation;
   for (OperationChain* chain : {&watch.input, &watch.output, &watch.polls}) {
     while (IoContext* context = chain->findCancelled()) {
-      IoResult result{.error = ECANCELED};
-      if (context->kind() == IoKind::Send) result.bytes = transferOf(*context).done;
-      finish(*chain, *context, result);
+      finish(*chain, *context, resultOfCancelled(*context));
       if (watch.generation != generation) return;
     }
   }
@@ -102,6 +120,7 @@ void EpollProactor::acceptSome(std::int32_t fd, Watch& watch, IoContext& context
       return;
     }
     pausedAccepts_.succeeded();
+    descriptors_.note(accepted);
     counters_.accepts.add();
     deliver(context, {.more = true, .socket = SocketHandle(accepted)});
     if (context.isCancelRequested()) return;
@@ -120,7 +139,6 @@ bool EpollProactor::survivesAcceptError(Watch& watch, IoContext& context, int er
     if (!watch.input.isEmpty()) watches_.pushWork(context.state().socket);
     pausedAccepts_.pause(context, error, now(), counters_);
   } else {
-    descriptors_.note(accepted);
     finish(watch.input, context, {.error = error});
   }
   return false;
@@ -162,7 +180,7 @@ void EpollProactor::fillTransfer(std::int32_t fd, Watch& watch, IoContext& conte
 
 void EpollProactor::serveOutput(std::int32_t fd, Watch& watch) {
   IoContext& context = *watch.output.head();
-  context.kind() == IoKind::Send ? sendSome(fd, watch, context) : checkConnect(fd, watch, context);
+  context.kind() == IoKind::Send ? sendSome(fd, watch, context) : checkConnect(watch, context);
 }
 
 void EpollProactor::sendSome(std::int32_t fd, Watch& watch, IoContext& context) {
@@ -183,9 +201,8 @@ void EpollProactor::sendSome(std::int32_t fd, Watch& watch, IoContext& context) 
   finish(watch.output, context, {.bytes = transfer.done});
 }
 
-void EpollProactor::checkConnect(std::int32_t fd, Watch& watch, IoContext& context) {
-  int error = context.state().error;
-  if (error == EINPROGRESS) error = -connectResult(fd);
+void EpollProactor::checkConnect(Watch& watch, IoContext& context) {
+  const int error = connectError(context);
   if (error == EINPROGRESS) return watch.clear(Watch::kWritable);
   finish(watch.output, context, {.error = error});
 }
