@@ -17,9 +17,13 @@ Connector::Connector(EventLoop* loop, ConnectTarget target, Callbacks callbacks)
       name_(std::move(target.name)),
       callbacks_(std::move(callbacks)),
       backoff_(std::make_unique<Backoff>(options_.backoff)),
-      addresses_(std::move(target.addresses)) {}
+      addresses_(std::move(target.addresses)),
+      tellGivenUp_(makeRef<LoopCall>([this] { tellGivenUp(); })) {}
 
-Connector::~Connector() { stop(); }
+Connector::~Connector() {
+  stop();
+  tellGivenUp_->disarm();
+}
 
 void Connector::setOptions(const ConnectOptions& options) {
   GYRE_CHECK(state_ == State::Idle, "connect options belong before connect");
@@ -41,8 +45,15 @@ void Connector::startLater() {
   waitForRound();
 }
 
-void Connector::giveUp() {
+// The caller's call may be on the stack.
+void Connector::giveUp() noexcept {
   state_ = State::Idle;
+  hasGivenUp_ = true;
+  loop_->mailbox()->post(*tellGivenUp_);
+}
+
+void Connector::tellGivenUp() {
+  if (!std::exchange(hasGivenUp_, false)) return;
   const std::error_code error(ENOMEM, std::generic_category());
   callbacks_.onFailed({{}, error, explainConnectError(ENOMEM), round_, {}});
 }
@@ -71,6 +82,7 @@ void Connector::leaveRound() noexcept {
   for (const auto& attempt : attempts_) attempt->cancel();
   attempts_.clear();
   held_.reset();
+  hasGivenUp_ = false;
   if (timer_.isValid()) loop_->unsetTimer(timer_);
 }
 

@@ -8,7 +8,7 @@
 // Thread  The loop's.
 // Owns    The query and the attempts at hand, and the timer, whose memory is taken by the first
 //         start, so that no round fails to come for want of it. Without it onFailed says so.
-// Ends    By stop(), or with its last owner: no callback runs after that.
+// Ends    By stop(), or with its last owner: no callback runs after that, and none inside a call.
 #pragma once
 
 #include <functional>
@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "gyre/loop/EventLoop.h"
+#include "gyre/loop/LoopCall.h"
 #include "gyre/net/ConnectOptions.h"
 #include "gyre/net/Resolver.h"
 #include "net/Backoff.h"
@@ -60,7 +61,8 @@ class Connector final : public std::enable_shared_from_this<Connector> {
  private:
   void beginRound();
   bool reserveTimer();
-  void giveUp();
+  void giveUp() noexcept;
+  void tellGivenUp();
   void leaveRound() noexcept;
   void endRound(ConnectFailure failure);
   void resolve();
@@ -91,6 +93,8 @@ class Connector final : public std::enable_shared_from_this<Connector> {
   std::optional<ConnectFailure> held_;
   int round_ = 1;  // the one at hand, of those that fail in a row
   State state_ = State::Idle;
+  bool hasGivenUp_ = false;  // and onFailed is still to be called
+  const RefPtr<LoopCall> tellGivenUp_;
   ResolveId query_ = ResolveId::NoQuery;
   TimerId
       timer_;  // reserved from the first start to stop(): for the round at hand, or the next one

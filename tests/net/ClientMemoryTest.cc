@@ -155,6 +155,36 @@ TEST_F(ClientMemoryTest, Destructor_withAConnection_needsNoMemory) {
   EXPECT_EQ(runs, 1U);
 }
 
+// Not even that there is no memory to begin with.
+TEST_F(ClientMemoryTest, Connect_withoutMemory_failsAfterTheCall) {
+  LoopRun run;
+  run.makeLoop();
+  TcpClient client(&run.loop(), InetAddress::loopback(1), "memory");
+  bool isInside = false;
+  int failures = 0;
+  client.setConnectFailedCallback([&](const ConnectFailure& failure) {
+    EXPECT_FALSE(isInside) << "it was called back inside connect()";
+    EXPECT_EQ(failure.error, std::errc::not_enough_memory);
+    ++failures;
+  });
+  const auto connect = [&] {
+    isInside = true;
+    asSubject([&] { client.connect(); });
+    isInside = false;
+  };
+  const AllocationsExempt exempt;
+  RefusedAllocations refused(0, ~std::size_t{0});
+  refused.begin();
+  connect();
+  EXPECT_EQ(failures, 0);
+  EXPECT_TRUE(run.runUntil([&] { return failures != 0; }));
+  connect();
+  client.stop();
+  run.step();
+  refused.end();
+  EXPECT_EQ(failures, 1) << "after stop()";
+}
+
 class ResolverMemoryTest : public EveryAllocationTest {};
 
 TEST_F(ResolverMemoryTest, EachQuestionThatWasTaken_isAnswered) {
