@@ -47,6 +47,7 @@ class ServiceRunner::Impl : public std::enable_shared_from_this<Impl> {
   void handleSignal(int signal);
   void beginSuccession();
   void handleSuccession(const Succession::Result& result);
+  void keepUnixPaths() noexcept;
   void giveWay();
   void drain();
   void drain(Served& served);
@@ -149,16 +150,27 @@ void ServiceRunner::Impl::beginSuccession() {
 
 void ServiceRunner::Impl::handleSuccession(const Succession::Result& result) {
   isSucceeding_ = false;
-  if (result.successor == 0) return logError("SIGUSR2: {}: this process goes on", result.cause);
-  if (isEnding_) return;
-  logInfo("the new process {} serves: this one drains", result.successor);
-  // Not earlier than systemd knows: the end of the main process would be that of the service.
-  systemd_.notify("MAINPID=" + std::to_string(result.successor), whileAlive(&Impl::giveWay));
+  if (result.successor == 0) {
+    isSucceeding_ = false;
+    return logError("SIGUSR2: {}: this process goes on", result.cause);
+  }
+  if (!isEnding_) {
+    // Not earlier than systemd knows: the end of the main process would be that of the service.
+    // Without memory for it this throws: then this process goes on, and the new one is ended.
+    systemd_.notify("MAINPID=" + std::to_string(result.successor), whileAlive(&Impl::giveWay));
+    logInfo("the new process {} serves: this one drains", result.successor);
+  }
+  keepUnixPaths();
+}
+
+// The new process owns them as soon as it is released.
+void ServiceRunner::Impl::keepUnixPaths() noexcept {
+  for (const Served& served : servers_) served.server->keepUnixPaths();
 }
 
 void ServiceRunner::Impl::giveWay() {
   systemd_.stopWatchdog();
-  for (const Served& served : servers_) served.server->keepUnixPaths();
+  keepUnixPaths();
   if (!isEnding_) drain();
 }
 

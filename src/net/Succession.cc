@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cerrno>
+#include <csignal>
 #include <exception>
 #include <new>
 #include <system_error>
@@ -40,9 +41,7 @@ void Succession::begin(EventLoop* loop, const std::vector<HandedListener>& liste
     throwErrno("cannot start the new process (RLIMIT_NPROC, memory)");
   }
   [[maybe_unused]] const int owned = readEnd.release();
-  loop->proactor().read(
-      succession->read_, succession->pipe_,
-      {reinterpret_cast<char*>(&succession->report_), sizeof succession->report_});
+  succession->read();
 }
 
 Succession::Succession(EventLoop* loop, SocketHandle pipe, std::string program, Callback onResult)
@@ -51,6 +50,11 @@ Succession::Succession(EventLoop* loop, SocketHandle pipe, std::string program, 
       program_(std::move(program)),
       onResult_(std::move(onResult)),
       read_(&Succession::handleRead) {}
+
+void Succession::read() noexcept {
+  report_ = {};
+  loop_->proactor().read(read_, pipe_, {reinterpret_cast<char*>(&report_), sizeof report_});
+}
 
 void Succession::beginClose() noexcept { loop_->proactor().cancel(read_); }
 
@@ -71,13 +75,27 @@ Succession::Result Succession::judge(const IoResult& result) const noexcept {
   }
 }
 
-// Closing the pipe is what the new process waits for.
-void Succession::handleRead(IoContext& context, const IoResult& result) noexcept {
-  Succession& self = ownerOf<&Succession::read_>(context);
+// False when it threw.
+bool Succession::report(const Result& result) noexcept {
   try {
-    if (result.error != ECANCELED) self.onResult_(self.judge(result));
+    onResult_(result);
+    return true;
   } catch (const std::exception& error) {
     logError("a hot restart was not carried through: {}", error.what());
+    return false;
+  }
+}
+
+// Closing the pipe is what the new process waits for. One that is to end must not see that: it
+// would tell systemd that it is the main process. Its own end of the pipe goes with it.
+void Succession::handleRead(IoContext& context, const IoResult& result) noexcept {
+  Succession& self = ownerOf<&Succession::read_>(context);
+  if (result.error != ECANCELED) {
+    const Result judged = self.judge(result);
+    if (!self.report(judged) && judged.successor > 0) {
+      ::kill(judged.successor, SIGTERM);
+      return self.read();
+    }
   }
   self.loop_->proactor().close(self.pipe_);
   self.loop_->removeResident(self);

@@ -3,6 +3,7 @@
 // Thread  The loop's.
 // Owns    The reading end of the pipe, while the new process starts.
 // Ends    When the new process has reported that it serves, or has ended without; or with the loop.
+//         Where this process cannot give way, the new one is ended: never do both go on.
 #pragma once
 
 #include <functional>
@@ -23,8 +24,10 @@ class Succession final : public LoopResident {
   };
   using Callback = std::function<void(const Result&)>;
 
-  // `onResult` runs once, on the loop. The new process waits with what only one of both may do
-  // until it has returned. Throws std::system_error when there is no process to be had.
+  // `onResult` runs on the loop. The new process waits with what only one of both may do until it
+  // has returned. Where it throws, this process goes on: the new one is asked to end (SIGTERM), and
+  // `onResult` runs once more when it has. Throws std::system_error when there is no process to be
+  // had.
   static void begin(EventLoop* loop, const std::vector<HandedListener>& listeners,
                     Callback onResult);
   // Internal
@@ -33,7 +36,9 @@ class Succession final : public LoopResident {
 
  private:
   static void handleRead(IoContext& context, const IoResult& result) noexcept;
+  void read() noexcept;
   Result judge(const IoResult& result) const noexcept;
+  bool report(const Result& result) noexcept;
 
   EventLoop* const loop_;
   const SocketHandle pipe_;

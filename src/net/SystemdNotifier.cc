@@ -24,7 +24,7 @@ constexpr std::chrono::microseconds kPingIntervalMax = std::chrono::hours(1);
 
 }  // namespace
 
-SystemdNotifier::SystemdNotifier(EventLoop* loop) : loop_(loop) {
+SystemdNotifier::SystemdNotifier(EventLoop* loop) : loop_(loop), retry_(loop, [this] { flush(); }) {
   const char* path = std::getenv("NOTIFY_SOCKET");
   if (path == nullptr || *path == '\0') return;
   const std::size_t size = std::strlen(path);
@@ -40,10 +40,7 @@ SystemdNotifier::SystemdNotifier(EventLoop* loop) : loop_(loop) {
       static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + size + (isAbstract ? 0 : 1));
 }
 
-SystemdNotifier::~SystemdNotifier() {
-  loop_->cancel(retry_);
-  stopWatchdog();
-}
+SystemdNotifier::~SystemdNotifier() { stopWatchdog(); }
 
 void SystemdNotifier::notify(std::string state, std::function<void()> onSent) {
   messages_.push_back({std::move(state), std::move(onSent)});
@@ -52,11 +49,7 @@ void SystemdNotifier::notify(std::string state, std::function<void()> onSent) {
 
 void SystemdNotifier::flush() {
   while (!messages_.empty()) {
-    if (!trySend(messages_.front().state)) {
-      loop_->cancel(retry_);
-      retry_ = loop_->runAfter(kRetryInterval, [this] { flush(); });
-      return;
-    }
+    if (!trySend(messages_.front().state)) return retry_.set(kRetryInterval);
     const std::function<void()> onSent = std::move(messages_.front().onSent);
     messages_.pop_front();
     if (onSent) onSent();

@@ -16,6 +16,7 @@
 
 #include "gyre/base/UniqueFd.h"
 #include "gyre/loop/EventLoop.h"
+#include "gyre/loop/ReservedTimer.h"
 
 namespace gyre {
 
@@ -28,7 +29,7 @@ class SystemdNotifier {
   ~SystemdNotifier();
 
   // In the order of the calls. `onSent` runs, possibly inside this call, once systemd has taken it,
-  // or cannot be reached at all.
+  // or cannot be reached at all. Where it throws (std::bad_alloc), nothing is sent.
   void notify(std::string state, std::function<void()> onSent = {});
   // Pings as often as the watchdog asks for (sd_watchdog_enabled(3)), the first time at once; not
   // at all when this process is not watched.
@@ -52,7 +53,7 @@ class SystemdNotifier {
   UniqueFd socket_;
   std::deque<Message> messages_;
   bool isFaultLogged_ = false;
-  TimerId retry_;
+  ReservedTimer retry_;
   TimerId watchdog_;
 };
 

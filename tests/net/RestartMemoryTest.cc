@@ -1,6 +1,7 @@
 // A hot restart with each of its allocations refused in turn, seen from the old process: it goes on
-// serving, and the next signal is obeyed.
+// serving, and the next signal is obeyed. Where the new process serves, one of both ends.
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -8,13 +9,17 @@
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
+#include <functional>
 #include <string>
+#include <thread>
 #include <utility>
 
 #include "gyre/base/UniqueFd.h"
 #include "gyre/net/ServiceRunner.h"
 #include "gyre/net/TcpServer.h"
 #include "net/EveryAllocation.h"
+#include "net/NewProcess.h"
 
 namespace gyre {
 namespace {
@@ -24,10 +29,28 @@ using Clock = std::chrono::steady_clock;
 
 constexpr const char* kTraceVariable = "GYRE_TEST_RESTART_TRACE";
 
-// The new process of these tests is this program: it leaves a file, and ends before it serves.
+constexpr const char* kServesVariable = "GYRE_TEST_RESTART_SERVES";
+
+// Reports that it serves, and waits until it is released. Then it lives until it is killed.
+void serveAsSuccessor(const char* pipeVariable, const std::string& trace) {
+  ::alarm(static_cast<unsigned>(kPatience.count()));
+  const int pipe = std::atoi(pipeVariable);
+  std::ofstream(trace + ".pid") << ::getpid() << std::flush;
+  const SuccessionReport report{SuccessionReport::Kind::Serves, ::getpid()};
+  if (::write(pipe, &report, sizeof report) != sizeof report) ::_exit(1);
+  pollfd released{pipe, 0, 0};
+  while (::poll(&released, 1, -1) != 1) continue;
+  ::close(::open(trace.c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+  for (;;) ::pause();
+}
+
+// The new process of these tests is this program: it leaves a file, and ends before it serves, or
+// does not.
 [[maybe_unused]] const bool isSuccessor = [] {
   const char* trace = std::getenv(kTraceVariable);
-  if (std::getenv("GYRE_SUCCESSION_FD") == nullptr || trace == nullptr) return false;
+  const char* pipe = std::getenv(kSuccessionVariable);
+  if (pipe == nullptr || trace == nullptr) return false;
+  if (std::getenv(kServesVariable) != nullptr) serveAsSuccessor(pipe, trace);
   ::close(::open(trace, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
   ::_exit(0);
 }();
@@ -42,7 +65,9 @@ class RestartMemoryTest : public EveryAllocationTest {
   void TearDown() override {
     ::pthread_sigmask(SIG_SETMASK, &maskBefore_, nullptr);
     ::unsetenv(kTraceVariable);
+    ::unsetenv(kServesVariable);
     ::unlink(trace_.c_str());
+    ::unlink((trace_ + ".pid").c_str());
     EveryAllocationTest::TearDown();
   }
   const std::string& trace() const noexcept { return trace_; }
@@ -135,6 +160,100 @@ class RestartRun {
   std::size_t descriptors_ = 0;
   Clock::time_point limit_{};
 };
+
+// A service whose new process serves.
+class GiveWayRun {
+ public:
+  GiveWayRun(RefusedAllocations& refused, std::string trace)
+      : refused_(refused), trace_(std::move(trace)) {
+    ::unlink(trace_.c_str());
+    ::unlink((trace_ + ".pid").c_str());
+    server_.setThreadNum(0);
+    runner_.add(&server_);
+    server_.start();
+    loop_.runEvery(milliseconds(1), [this] {
+      const AllocationsExempt exempt;
+      watch();
+    });
+  }
+
+  void run() {
+    asSubject([&] { runner_.run(); });
+    refused_.end();
+    const pid_t successor = this->successor();
+    if (!isEnded_) {
+      EXPECT_TRUE(comesTrue([&] { return ::access(trace_.c_str(), F_OK) == 0; }))
+          << "this process has drained, and the new one was not released";
+      EXPECT_TRUE(lives(successor)) << "both have ended";
+    }
+    if (successor > 0) ::kill(successor, SIGKILL);
+  }
+
+ private:
+  pid_t successor() const {
+    pid_t pid = 0;
+    std::ifstream(trace_ + ".pid") >> pid;
+    return pid;
+  }
+  static bool lives(pid_t pid) {
+    std::string ignored;
+    std::string state;
+    std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
+    std::getline(file, ignored, ')');
+    return (file >> state) && state != "Z" && state != "X";
+  }
+  static bool comesTrue(const std::function<bool()>& condition) {
+    const auto limit = Clock::now() + kPatience;
+    while (!condition()) {
+      if (Clock::now() >= limit) return false;
+      std::this_thread::sleep_for(milliseconds(1));
+    }
+    return true;
+  }
+
+  void watch() {
+    if (descriptors_ == 0) {
+      descriptors_ = openDescriptors();
+      refused_.begin();
+      ::raise(SIGUSR2);
+      limit_ = Clock::now() + milliseconds(5);
+    } else if (!isEnded_ && Clock::now() >= limit_ && openDescriptors() >= descriptors_) {
+      // No fewer: it has not begun to drain. As many: no new process is waited for.
+      if (openDescriptors() > descriptors_) return;
+      refused_.end();
+      if (successor() > 0 && lives(successor())) return expectDraining();
+      isEnded_ = true;
+      ::raise(SIGTERM);
+    }
+  }
+  // The listener is about to be closed, within a few iterations.
+  void expectDraining() {
+    if (++rounds_ < 1000) return;
+    ADD_FAILURE() << "both processes serve";
+    isEnded_ = true;
+    ::raise(SIGTERM);
+  }
+
+  RefusedAllocations& refused_;
+  const std::string trace_;
+  EventLoop loop_{testProactorOptions()};
+  ServiceRunner runner_{&loop_};
+  TcpServer server_{&loop_, InetAddress::loopback(0), "restart"};
+  bool isEnded_ = false;  // by this test: this process goes on
+  int rounds_ = 0;
+  std::size_t descriptors_ = 0;
+  Clock::time_point limit_{};
+};
+
+TEST_F(RestartMemoryTest, Restart_newProcessServes_oneOfBothEnds) {
+  ::setenv(kServesVariable, "1", 1);
+  const std::size_t runs =
+      refuseEach({.width = 3, .stride = 3}, [this](RefusedAllocations& refused) {
+        GiveWayRun run(refused, trace());
+        run.run();
+      });
+  EXPECT_GT(runs, 5U) << "it needs memory";
+}
 
 TEST_F(RestartMemoryTest, Restart_failsOrNot_andTheOldProcessServesOn) {
   const std::size_t runs = refuseEach({.stride = 3}, [this](RefusedAllocations& refused) {
