@@ -45,6 +45,15 @@ std::vector<std::string> takeKeys() {
   return keys;
 }
 
+// Takes it off the key.
+std::string takeOwnedPath(std::string& key) {
+  const std::size_t at = key.find(kOwnsPath);
+  if (at == std::string::npos) return {};
+  std::string path = key.substr(at + kOwnsPath.size());
+  key.resize(at);
+  return path;
+}
+
 struct FreeNames {
   void operator()(char** names) const noexcept {
     for (char** name = names; *name != nullptr; ++name) std::free(*name);
@@ -76,10 +85,9 @@ void InheritedListeners::readEnvironment() {
   for (std::size_t i = 0; i < total; ++i) {
     const int descriptor = SD_LISTEN_FDS_START + static_cast<int>(i);
     std::string key = isHandedOver ? keys[i] : std::string();
-    const bool ownsPath = key.ends_with(kOwnsPath);
-    if (ownsPath) key.resize(key.size() - kOwnsPath.size());
+    std::string ownedPath = takeOwnedPath(key);
     sockets.push_back({UniqueFd(descriptor), names.get()[i], std::move(key),
-                       listeningAddress(descriptor), ownsPath});
+                       listeningAddress(descriptor), std::move(ownedPath)});
   }
   add(std::move(sockets), isHandedOver ? Origin::Predecessor : Origin::Systemd);
 }

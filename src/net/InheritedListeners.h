@@ -34,7 +34,7 @@ class InheritedListeners {
     std::string name;       // systemd's FileDescriptorName=
     std::string key;        // which listener of which server it was in the old process, or empty
     InetAddress address;    // unspecified when it is no listening stream socket
-    bool ownsPath = false;  // a unix socket, whose file the last server of the program removes
+    std::string ownedPath;  // of a unix socket, whose file the last server of the program removes
   };
   enum class Origin { Systemd, Predecessor };
   struct Wanted {

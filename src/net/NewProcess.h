@@ -34,8 +34,9 @@ struct SuccessionReport {
 // The names in the environment.
 inline constexpr const char* kSuccessionVariable = "GYRE_SUCCESSION_FD";  // DESCRIPTOR:INODE
 inline constexpr const char* kListenersVariable = "GYRE_LISTENERS";       // a key per line
-// Ends the key of a unix listener whose file goes when the server does.
-inline constexpr std::string_view kOwnsPath = " (owns its path)";
+// Follows the key of a unix listener whose file goes when the server does, before its absolute
+// path: what the listener is bound to may be relative to a directory that has changed.
+inline constexpr std::string_view kOwnsPath = " (owns its path) ";
 
 // What exec needs, made before the fork: the child of a process with threads may not allocate.
 class NewProcess {

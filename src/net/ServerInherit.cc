@@ -45,7 +45,7 @@ void TcpServer::takeInherited(std::size_t place, ListenerMatch match) {
       listeners_.push_back(std::move(more));
     }
     listeners_[taker].inherited = std::move(socket.descriptor);
-    listeners_[taker].ownsPath = socket.ownsPath;
+    listeners_[taker].ownedPath = std::move(socket.ownedPath);
   }
 }
 
@@ -54,7 +54,9 @@ std::vector<HandedListener> TcpServer::listenersToHandOver() const {
   const InheritedListeners& all = InheritedListeners::ofProcess();
   for (const Listener& listener : listeners_) {
     std::string key = listenerKey(listener);
-    if (listener.path != nullptr && listener.address.isUnix()) key += kOwnsPath;
+    if (listener.path != nullptr && !listener.path->path().empty()) {
+      key.append(kOwnsPath).append(listener.path->path());
+    }
     for (const SocketHandle socket : listener.sockets) {
       handed.push_back({socket.value(), all.nameOf(socket.value()), key});
     }

@@ -123,10 +123,7 @@ void TcpServer::noteInherited(Listener& listener) const {
 void TcpServer::openInherited(Listener& listener) {
   Proactor& proactor = loop_->proactor();
   listener.sockets.reserve(1);
-  if (listener.ownsPath) {
-    listener.path = std::make_unique<UnixPath>(listener.address);
-    listener.path->take();
-  }
+  if (!listener.ownedPath.empty()) listener.path = std::make_unique<UnixPath>(listener.ownedPath);
   const bool hadNoDelay = hasNoDelay(listener.inherited.get());
   const SocketHandle first = proactor.adopt(listener.inherited.release());
   listener.sockets.push_back(first);

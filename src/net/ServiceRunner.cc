@@ -101,6 +101,7 @@ void ServiceRunner::Impl::dropListeners() {
 
 // systemd listens to the process that it takes for the main one (NotifyAccess=main).
 void ServiceRunner::Impl::becomeMain() {
+  for (const Served& served : servers_) served.server->takeUnixPaths();
   if (!isEnding_) systemd_.notify("READY=1\nMAINPID=" + std::to_string(::getpid()));
   systemd_.startWatchdog();
 }
@@ -149,7 +150,6 @@ void ServiceRunner::Impl::beginSuccession() {
 }
 
 void ServiceRunner::Impl::handleSuccession(const Succession::Result& result) {
-  isSucceeding_ = false;
   if (result.successor == 0) {
     isSucceeding_ = false;
     return logError("SIGUSR2: {}: this process goes on", result.cause);
@@ -160,6 +160,7 @@ void ServiceRunner::Impl::handleSuccession(const Succession::Result& result) {
     systemd_.notify("MAINPID=" + std::to_string(result.successor), whileAlive(&Impl::giveWay));
     logInfo("the new process {} serves: this one drains", result.successor);
   }
+  isSucceeding_ = false;
   keepUnixPaths();
 }
 

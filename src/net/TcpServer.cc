@@ -185,10 +185,17 @@ std::vector<int> TcpServer::listenerDescriptors() const {
   return descriptors;
 }
 
-void TcpServer::keepUnixPaths() {
+void TcpServer::keepUnixPaths() noexcept {
   loop_->assertInLoopThread();
   for (Listener& listener : listeners_) {
     if (listener.path != nullptr) listener.path->keep();
+  }
+}
+
+void TcpServer::takeUnixPaths() noexcept {
+  loop_->assertInLoopThread();
+  for (Listener& listener : listeners_) {
+    if (listener.path != nullptr) listener.path->take();
   }
 }
 

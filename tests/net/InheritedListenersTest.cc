@@ -46,7 +46,7 @@ class InheritedListenersTest : public LoopFixture {
     descriptors_.push_back(socket.get());
     address = loop().proactor().localAddress(SocketHandle(socket.get()));
     std::vector<InheritedListeners::Socket> sockets;
-    sockets.push_back({std::move(socket), name, key, address, false});
+    sockets.push_back({std::move(socket), name, key, address, {}});
     InheritedListeners::ofProcess().add(std::move(sockets), origin);
     return address;
   }
@@ -161,8 +161,7 @@ TEST_F(InheritedListenersTest, SocketsThatNobodyTook_areClosedWithTheRunner) {
 
 TEST_F(InheritedListenersTest, WhatDoesNotListen_isLeftToTheUser) {
   std::vector<InheritedListeners::Socket> sockets;
-  sockets.push_back(
-      {UniqueFd(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)), "im", "", {}, false});
+  sockets.push_back({UniqueFd(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)), "im", "", {}, {}});
   InheritedListeners::ofProcess().add(std::move(sockets), Origin::Systemd);
   TcpServer& im = server(anyPort());
   im.start();

@@ -1,4 +1,5 @@
 // Unix sockets: paths that are left behind, in use or forbidden, permissions, abstract names.
+#include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -8,7 +9,11 @@
 #include <fstream>
 #include <string>
 #include <system_error>
+#include <utility>
+#include <vector>
 
+#include "net/InheritedListeners.h"
+#include "net/NewProcess.h"
 #include "support/ServerFixture.h"
 
 namespace gyre {
@@ -113,6 +118,38 @@ TEST_F(UnixSocketTest, AbstractName_isServed) {
   const std::string name = "unix:@gyre-test-" + std::to_string(::getpid());
   startAt(name);
   EXPECT_TRUE(echoesAt(name));
+}
+
+// The old process serves there until it has given way: should this one end before, it goes on.
+TEST_F(UnixSocketTest, InheritedPath_goesWithTheServer_onlyOnceTheOldProcessHasGivenWay) {
+  const InetAddress address("unix:" + path_);
+  const UniqueFd old(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  ASSERT_EQ(::bind(old.get(), address.sockaddrPtr(), address.length()), 0);
+  ASSERT_EQ(::listen(old.get(), 8), 0);
+  for (const bool hasGivenWay : {false, true}) {
+    std::vector<InheritedListeners::Socket> sockets(1);
+    sockets[0].descriptor = UniqueFd(::fcntl(old.get(), F_DUPFD_CLOEXEC, 0));
+    sockets[0].address = address;
+    sockets[0].ownedPath = path_;
+    InheritedListeners::ofProcess().add(std::move(sockets),
+                                        InheritedListeners::Origin::Predecessor);
+    startAt("unix:" + path_);
+    EXPECT_TRUE(echoesAt("unix:" + path_));
+    if (hasGivenWay) server()->takeUnixPaths();
+    endServer();
+    EXPECT_EQ(std::filesystem::exists(path_), !hasGivenWay);
+  }
+}
+
+// The new process is started in another directory.
+TEST_F(UnixSocketTest, RelativePath_isHandedOverAsAnAbsoluteOne) {
+  const std::filesystem::path before = std::filesystem::current_path();
+  std::filesystem::current_path(directory_);
+  startAt("unix:socket");
+  std::filesystem::current_path(before);
+  const std::vector<HandedListener> handed = server()->listenersToHandOver();
+  ASSERT_EQ(handed.size(), 2U);
+  EXPECT_TRUE(handed[1].key.ends_with(std::string(kOwnsPath) + path_)) << handed[1].key;
 }
 
 // A relative path is one of the directory in which the server was started.

@@ -110,10 +110,12 @@ class GYRE_API TcpServer {
   // The descriptors it listens on, for a process that takes over. They stay the server's.
   std::vector<int> listenerDescriptors() const;
   // The files of unix listeners stay when the server ends: somebody else goes on listening there.
-  void keepUnixPaths();
+  void keepUnixPaths() noexcept;
 
   // Internal, of ServiceRunner: those descriptors, and what the next process must know of them.
   std::vector<HandedListener> listenersToHandOver() const;
+  // Internal, of ServiceRunner: the old process has given way, and its files are the server's.
+  void takeUnixPaths() noexcept;
   // True from start() on.
   bool isStarted() const noexcept { return phase_ != Phase::New; }
 
@@ -145,7 +147,7 @@ class GYRE_API TcpServer {
     std::size_t group = 0;  // which of those given it belongs to, when others came with it
     ListenOptions options;
     UniqueFd inherited;                 // until it is opened
-    bool ownsPath = false;              // inherited together with the file of the unix socket
+    std::string ownedPath;              // the file that comes with an inherited unix socket
     std::vector<SocketHandle> sockets;  // one, or one per loop
     std::unique_ptr<UnixPath> path;
     std::size_t backlogWithNagle = 0;  // clients that came before TCP_NODELAY was set
