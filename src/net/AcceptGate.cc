@@ -87,7 +87,7 @@ void AcceptGate::queue(const Arrival& arrival) noexcept {
     }
     waiting_.push_back(arrival);
   } catch (const std::bad_alloc&) {
-    logError("a new connection was closed: out of memory");
+    logError("server {}: a new connection was closed: out of memory", hooks_.server);
     admission_.group().turnAway(arrival.id);
     loop_->proactor().close(arrival.socket);
   }

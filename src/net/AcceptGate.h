@@ -14,6 +14,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <string>
 #include <vector>
 
 #include "gyre/loop/EventLoop.h"
@@ -35,6 +36,7 @@ class AcceptGate {
     std::function<void()> handOver;             // those placed, to their loops
     std::function<void()> pause;                // the acceptors
     std::function<void()> resume;
+    std::string server = {};  // its name, for the log
   };
 
   AcceptGate(EventLoop* loop, Admission& admission, Hooks hooks);

@@ -44,7 +44,8 @@ void Acceptor::startOrClose(const std::shared_ptr<Acceptor>& acceptor,
   try {
     start(acceptor, listener);
   } catch (const std::bad_alloc&) {
-    logError("a listener was closed: its loop has no memory for it");
+    logError("server {}: a listener was closed: its loop has no memory for it",
+             acceptor->callbacks_.server);
     acceptor->failure_.store(ENOMEM, std::memory_order_release);
     acceptor->loop_->proactor().close(listener);
     acceptor->callbacks_.onClosed();
@@ -95,7 +96,7 @@ void Acceptor::handleEnd(int error) noexcept {
   // Clients wait in the backlog meanwhile.
   if (error == ENOMEM && !isClosing_) return retry_->set(kRetryInterval);
   if (!isClosing_) {
-    logError("a listener has failed: {}", std::strerror(error));
+    logError("server {}: a listener has failed: {}", callbacks_.server, std::strerror(error));
     failure_.store(error, std::memory_order_release);
   }
   isClosing_ = true;

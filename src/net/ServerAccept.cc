@@ -1,6 +1,7 @@
 // How connections come in: admitting them, choosing their loops, handing them over.
 #include <exception>
 #include <new>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -15,14 +16,14 @@ namespace gyre {
 namespace {
 
 // What throws here refuses the one client, and nothing else.
-bool admitsGuarded(Admission& admission, Proactor& proactor, SocketHandle socket,
-                   std::uint64_t id) noexcept {
+bool admitsGuarded(Admission& admission, Proactor& proactor, const Arrival& arrival,
+                   const std::string& server) noexcept {
   try {
-    return admission.admits(proactor, socket, id);
+    return admission.admits(proactor, arrival.socket, arrival.id);
   } catch (const std::exception& error) {
-    logError("a new connection was refused: {}", error.what());
+    logError("server {}: a new connection was refused: {}", server, error.what());
   } catch (...) {
-    logError("a new connection was refused: the accept filter threw");
+    logError("server {}: a new connection was refused: the accept filter threw", server);
   }
   proactor.mutableCounters().callbackFailures.add();
   return false;
@@ -30,25 +31,25 @@ bool admitsGuarded(Admission& admission, Proactor& proactor, SocketHandle socket
 
 // What the call says; false, too, when there is no memory for it.
 template <typename Call>
-bool unlessOutOfMemory(Call call) noexcept {
+bool unlessOutOfMemory(const ConnectionProfile& profile, Call call) noexcept {
   try {
     return call();
   } catch (const std::bad_alloc&) {
-    logError("a new connection was closed: out of memory");
+    logError("server {}: a new connection was closed: out of memory", profile.name);
     return false;
   }
 }
 
 // Without memory for it the one client is closed, and nothing else.
 bool addOrClose(std::vector<Arrival>& arrivals, const Arrival& arrival, Proactor& proactor,
-                ConnectionGroup& group) noexcept {
-  const bool isAdded = unlessOutOfMemory([&] {
+                const ConnectionProfile& profile) noexcept {
+  const bool isAdded = unlessOutOfMemory(profile, [&] {
     arrivals.push_back(arrival);
     return true;
   });
   if (isAdded) return true;
   proactor.close(arrival.socket);
-  group.release(arrival.id);
+  profile.group->release(arrival.id);
   return false;
 }
 
@@ -58,7 +59,7 @@ bool addOrClose(std::vector<Arrival>& arrivals, const Arrival& arrival, Proactor
 
 void TcpServer::acceptHere(SocketHandle socket, const InetAddress* local) {
   const Arrival arrival{socket, ++lastId_, local};
-  if (admitsGuarded(*admission_, loop_->proactor(), socket, arrival.id)) {
+  if (admitsGuarded(*admission_, loop_->proactor(), arrival, name())) {
     gate_->offer(arrival);
   } else {
     loop_->proactor().close(socket);
@@ -67,6 +68,7 @@ void TcpServer::acceptHere(SocketHandle socket, const InetAddress* local) {
 
 void TcpServer::makeGate() {
   AcceptGate::Hooks hooks;
+  hooks.server = name();
   hooks.place = [this](const Arrival& arrival) { place(arrival); };
   hooks.handOver = [this] { handOver(); };
   hooks.pause = [this] {
@@ -80,8 +82,8 @@ void TcpServer::makeGate() {
 
 void TcpServer::place(const Arrival& arrival) {
   const std::size_t index = choosePlace(arrival.socket);
-  ConnectionGroup& group = *profile_->group;
-  if (addOrClose(arrivals_[index], arrival, loop_->proactor(), group)) group.place(index);
+  if (!addOrClose(arrivals_[index], arrival, loop_->proactor(), *profile_)) return;
+  profile_->group->place(index);
 }
 
 std::size_t TcpServer::choosePlace(SocketHandle socket) {
@@ -90,7 +92,7 @@ std::size_t TcpServer::choosePlace(SocketHandle socket) {
     try {
       return choosePlace_(loop_->proactor().peerAddress(socket), count) % count;
     } catch (...) {
-      logError("the placement callback threw: the next loop in turn is taken");
+      logError("server {}: the placement callback threw: the next loop in turn is taken", name());
       loop_->proactor().mutableCounters().callbackFailures.add();
     }
   } else if (placement_ == Placement::FewestConnections) {
@@ -124,7 +126,7 @@ void TcpServer::handOver() {
 void TcpServer::handOverTo(EventLoop& loop, const Arrivals& arrivals) {
   ConnectionGroup& group = *profile_->group;
   group.beginArriving(arrivals.size());
-  const bool isTaken = unlessOutOfMemory([&] {
+  const bool isTaken = unlessOutOfMemory(*profile_, [&] {
     auto moved = std::make_shared<Arrivals>(arrivals);
     return loop.queueInLoop([&loop, profile = profile_, moved = std::move(moved)] {
       establish(loop, profile, *moved);
@@ -143,16 +145,16 @@ void TcpServer::handOverTo(EventLoop& loop, const Arrivals& arrivals) {
 
 void TcpServer::acceptOn(EventLoop& loop, SocketHandle socket, const InetAddress* local) {
   const Arrival arrival{socket, ++lastId_, local};
-  if (!admitsGuarded(*admission_, loop.proactor(), socket, arrival.id)) {
+  if (!admitsGuarded(*admission_, loop.proactor(), arrival, name())) {
     return loop.proactor().close(socket);
   }
   if (!admission_->reserve()) {
     admission_->refuseAtMax(arrival.id);
     return loop.proactor().close(socket);
   }
-  ConnectionGroup& group = *profile_->group;
   Arrivals arrivals;
-  if (!addOrClose(arrivals, arrival, loop.proactor(), group)) return;
+  if (!addOrClose(arrivals, arrival, loop.proactor(), *profile_)) return;
+  ConnectionGroup& group = *profile_->group;
   group.place(group.indexOf(&loop));
   establish(loop, profile_, arrivals);
 }
@@ -166,7 +168,7 @@ void TcpServer::establish(EventLoop& loop, const RefPtr<ConnectionProfile>& prof
       TcpConnection::make({&loop, arrival.socket, arrival.id, profile, arrival.local})
           ->connectEstablished();
     } catch (const std::bad_alloc&) {
-      logError("a new connection was closed: out of memory");
+      logError("server {}: a new connection was closed: out of memory", profile->name);
       loop.proactor().close(arrival.socket);
       profile->group->remove(&loop, arrival.id);
     }

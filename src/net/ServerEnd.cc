@@ -1,5 +1,6 @@
 // How a server ends: acceptors first, so that nothing is added; then connections; then the news.
 #include <exception>
+#include <string>
 #include <utility>
 
 #include "base/LogFormat.h"
@@ -13,15 +14,16 @@ namespace gyre {
 
 namespace {
 
-void callEach(const std::list<std::function<void()>>& told, EventLoop& loop) noexcept {
+void callEach(const std::list<std::function<void()>>& told, EventLoop& loop,
+              const std::string& server) noexcept {
   for (const auto& done : told) {
     try {
       done();
       continue;
     } catch (const std::exception& error) {
-      logError("a callback of stop() or drain() threw: {}", error.what());
+      logError("server {}: a callback of stop() or drain() threw: {}", server, error.what());
     } catch (...) {
-      logError("a callback of stop() or drain() threw something that is no std::exception");
+      logError("server {}: a callback of stop() or drain() threw no std::exception", server);
     }
     loop.proactor().mutableCounters().callbackFailures.add();
   }
@@ -47,9 +49,9 @@ TcpServer::DoneList TcpServer::listOf(std::function<void()> done) {
 void TcpServer::drain(TimeSpan limit, std::function<void()> done) {
   DoneList told = listOf(std::move(done));
   if (loop_->isInLoopThread()) return drainInLoop(limit, std::move(told));
-  loop_->queueInLoop([this, limit, group = profile_->group, moved = std::move(told)]() mutable {
-    if (group->hasServer()) return drainInLoop(limit, std::move(moved));
-    callEach(moved, *EventLoop::current());
+  loop_->queueInLoop([this, limit, profile = profile_, moved = std::move(told)]() mutable {
+    if (profile->group->hasServer()) return drainInLoop(limit, std::move(moved));
+    callEach(moved, *EventLoop::current(), profile->name);
   });
 }
 
@@ -60,9 +62,9 @@ void TcpServer::stop(std::function<void()> done) {
     loop_->mailbox()->post(*stopCall_);
     return;
   }
-  loop_->queueInLoop([this, group = profile_->group, moved = std::move(told)]() mutable {
-    if (group->hasServer()) return stopInLoop(std::move(moved));
-    callEach(moved, *EventLoop::current());
+  loop_->queueInLoop([this, profile = profile_, moved = std::move(told)]() mutable {
+    if (profile->group->hasServer()) return stopInLoop(std::move(moved));
+    callEach(moved, *EventLoop::current(), profile->name);
   });
 }
 
@@ -148,7 +150,7 @@ void TcpServer::finishStop() noexcept {
   // The destructor may be waiting for this, and for nothing more.
   loop_->wakeup();
   const DoneList told = std::exchange(onStopped_, {});
-  callEach(told, *loop_);
+  callEach(told, *loop_, name());
 }
 
 }  // namespace gyre

@@ -184,6 +184,7 @@ void TcpServer::startAcceptor(EventLoop* loop, SocketHandle socket, const Listen
 std::shared_ptr<Acceptor> TcpServer::makeAcceptor(EventLoop* loop, const Listener& listener) {
   const InetAddress* local = localOfAll(listener);
   Acceptor::Callbacks callbacks;
+  callbacks.server = name();
   callbacks.onClosed = [this] { acceptorClosed(); };
   if (acceptMode_ == AcceptMode::BaseLoop) {
     callbacks.onSocket = [this, local](SocketHandle socket) { acceptHere(socket, local); };

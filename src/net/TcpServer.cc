@@ -24,9 +24,9 @@ TcpServer::TcpServer(EventLoop* loop, const InetAddress& listenAddress, std::str
   hooks.onCapacity = [this] { gate_->handleCapacity(); };
   auto group = makeRef<ConnectionGroup>(loop->mailbox(), std::move(hooks));
   admission_ = std::make_unique<Admission>(group);
-  makeGate();
   profile_ = makeRef<ConnectionProfile>(std::move(group));
   profile_->name = std::move(name);
+  makeGate();
   addListener(listenAddress);
 }
 

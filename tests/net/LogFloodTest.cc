@@ -2,6 +2,7 @@
 // name and the number left out.
 #include <chrono>
 #include <mutex>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -59,6 +60,32 @@ TEST_F(LogFloodTest, BadFrames_areALineASecond_withTheServersNameAndThenTheirNum
   EXPECT_NE(lines[0].find(" of " + server()->name() + " "), std::string::npos) << lines[0];
   // Nothing happens any more, and still the loop comes to say how many there were.
   EXPECT_TRUE(runUntil([&] { return !linesWith("more like \"").empty(); }));
+}
+
+TEST_F(LogFloodTest, InputLimit_saysWhatToDo_withTheServersName) {
+  start({.options = {.inputLimit = 10}, .onMessage = [](const TcpConnectionPtr&, Buffer&) {}});
+  Peer peer = connect();
+  ASSERT_TRUE(peer.send(std::string(100, 'x')));
+  ASSERT_TRUE(runUntil([&] { return !linesWith("reading pauses").empty(); }));
+  const std::string line = linesWith("reading pauses")[0];
+  EXPECT_NE(line.find(" of " + server()->name() + ": "), std::string::npos) << line;
+  EXPECT_NE(line.find("100 bytes of input are not retrieved (inputLimit is 10)"), std::string::npos)
+      << line;
+  EXPECT_NE(line.find("retrieve them as they come, or set ConnectionOptions::inputLimit above the "
+                      "largest message that is waited for"),
+            std::string::npos)
+      << line;
+}
+
+TEST_F(LogFloodTest, RefusedConnections_areALineWithTheServersName) {
+  start({.configure = [](TcpServer& server) {
+    server.setAcceptFilter(
+        [](const InetAddress&) -> bool { throw std::runtime_error("a bad day"); });
+  }});
+  Peer peer = connect();
+  ASSERT_TRUE(runUntil([&] { return !linesWith("a bad day").empty(); }));
+  EXPECT_EQ(linesWith("a bad day")[0].find("server " + server()->name() + ": "), 0U)
+      << linesWith("a bad day")[0];
 }
 
 TEST_F(LogFloodTest, ALoopThatSleeps_wakesToSayHowManyWereLeftOut) {

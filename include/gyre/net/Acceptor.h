@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <string>
 
 #include "gyre/base/Export.h"
 #include "gyre/loop/EventLoop.h"
@@ -23,6 +24,7 @@ class GYRE_API Acceptor final : public LoopResident {
     std::function<void(SocketHandle)> onSocket;  // takes over the socket
     std::function<void()> onBatch;               // once per iteration that brought sockets
     std::function<void()> onClosed;              // the last
+    std::string server = {};                     // its name, for the log
   };
   // None of them throws: nobody could take it.
 
