@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <utility>
 
 #include "BenchSocket.h"
@@ -12,13 +13,14 @@ namespace gyre {
 namespace {
 
 constexpr std::uint64_t kEndless = UINT64_MAX / 2;
+constexpr std::chrono::milliseconds kAskAgainAfter{1};
 
 }  // namespace
 
 BenchConnection::BenchConnection(const Surroundings& surroundings, std::size_t index)
     : surroundings_(surroundings),
       ledger_(surroundings.ledger),
-      proactor_(surroundings.proactor),
+      proactor_(surroundings.loop.proactor()),
       index_(index),
       payloadStart_(index * 31 % BenchPayload::kPeriod),
       connect_(&handleConnect),
@@ -40,8 +42,10 @@ void BenchConnection::open() {
   }
   state_ = State::Connecting;
   if (!startedAt_.empty()) startedAt_[0] = proactor_.now();
-  proactor_.connect(connect_, socket_, ledger_.plan().address);
+  connect();
 }
+
+void BenchConnection::connect() { proactor_.connect(connect_, socket_, ledger_.plan().address); }
 
 void BenchConnection::handleConnect(IoContext& context, const IoResult& result) noexcept {
   BenchConnection& self = ownerOf<&BenchConnection::connect_>(context);
@@ -49,7 +53,9 @@ void BenchConnection::handleConnect(IoContext& context, const IoResult& result) 
   // The backlog of a unix socket is full, and no event says when there is room: asked again.
   const BenchPlan& plan = self.ledger_.plan();
   if (result.error == EAGAIN && plan.address.isUnix()) {
-    return self.proactor_.connect(self.connect_, self.socket_, plan.address);
+    self.connectAgain_ =
+        self.surroundings_.loop.runAfter(kAskAgainAfter, [&self] { self.connect(); });
+    return;
   }
   if (result.error != 0) {
     const bool isRefused = result.error == ECONNREFUSED;
@@ -234,6 +240,7 @@ void BenchConnection::fail(BenchFault fault, int error) {
 
 void BenchConnection::beginClose() {
   state_ = State::Closing;
+  surroundings_.loop.cancel(std::exchange(connectAgain_, {}));
   if (connect_.isInFlight() || receive_.isInFlight() || send_.isInFlight()) {
     proactor_.cancelAll(socket_);
   }

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "BenchLedger.h"
-#include "gyre/proactor/Proactor.h"
+#include "gyre/loop/EventLoop.h"
 
 namespace gyre {
 
@@ -29,7 +29,7 @@ class BenchConnection {
   // What every connection of a thread has in common; outlives them.
   struct Surroundings {
     BenchLedger& ledger;
-    Proactor& proactor;
+    EventLoop& loop;
     NewsCallback callback;
   };
 
@@ -55,6 +55,7 @@ class BenchConnection {
   enum class State : std::uint8_t { Closed, Connecting, Open, Closing };
 
   static void handleConnect(IoContext& context, const IoResult& result) noexcept;
+  void connect();
   static void handleReceive(IoContext& context, const IoResult& result) noexcept;
   static void handleSend(IoContext& context, const IoResult& result) noexcept;
   void takeBytes(const char* data, std::size_t size);
@@ -78,6 +79,7 @@ class BenchConnection {
   const Surroundings& surroundings_;
   BenchLedger& ledger_;
   Proactor& proactor_;
+  TimerId connectAgain_;
   const std::size_t index_;
   const std::uint64_t payloadStart_;
   State state_ = State::Closed;

@@ -39,7 +39,7 @@ BenchWorker::BenchWorker(const BenchPlan& plan, const BenchPayload& payload, Ben
       thread_(threadOptions(plan, share.thread), wakeOnTime) {
   loop_ = thread_.startLoop();
   surroundings_.emplace(BenchConnection::Surroundings{
-      ledger_, loop_->proactor(),
+      ledger_, *loop_,
       [this](BenchConnection& connection, BenchConnection::News news) { hear(connection, news); }});
   for (std::size_t i = 0; i < share.connections; ++i) connections_.emplace_back(*surroundings_, i);
 }

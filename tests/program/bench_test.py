@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import pty
+import resource
 import signal
 import socket
 import subprocess
@@ -201,6 +202,26 @@ class BenchModesTest(BenchTest):
                                        "--duration", "0.05", "--engine", engine)
                 self.assertEqual((report["connected"], report["open"]), (20, 20))
                 thread.join()
+
+    def test_a_backlog_that_stays_full_costs_no_cpu(self):
+        name = f"gyre-bench-full-{os.getpid()}"
+        with socket.socket(socket.AF_UNIX) as listener, contextlib.ExitStack() as peers:
+            listener.bind("\0" + name)
+            listener.listen(0)
+
+            def accept_late():
+                time.sleep(1.5)
+                for _ in range(20):
+                    peers.enter_context(listener.accept()[0])
+
+            thread = threading.Thread(target=accept_late)
+            thread.start()
+            before = resource.getrusage(resource.RUSAGE_CHILDREN)
+            self.bench(f"unix:@{name}", "--idle", "--connections", "20", "--duration", "0.05")
+            after = resource.getrusage(resource.RUSAGE_CHILDREN)
+            thread.join()
+            used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+            self.assertLess(used, 0.7, "seconds of CPU, of at least 1.5")
 
     def test_a_unix_socket_is_loaded_too(self):
         name = f"unix:@gyre-bench-test-{os.getpid()}"
