@@ -13,7 +13,6 @@
 #include <string>
 #include <string_view>
 #include <utility>
-#include <vector>
 
 #include "base/LentBytes.h"
 #include "gyre/base/Buffer.h"
@@ -267,29 +266,6 @@ void runModel(unsigned seed) {
 }
 
 TEST(BufferModelTest, RandomOperations_inBothModes_equalAString) { runModel(seedOfThisRun()); }
-
-// Neighbours there are where the allocator has no headers: the thread sanitizer's, jemalloc.
-TEST(BufferModelTest, NeighboursBytes_areNotMistakenForItsOwn) {
-  constexpr std::size_t kBlock = 48;
-  const std::string readable(kBlock - Buffer::kCheapPrepend, 'r');
-  std::vector<Buffer> buffers(500);
-  std::vector<std::unique_ptr<char[]>> neighbours;
-  for (Buffer& buffer : buffers) {
-    buffer.append(readable);
-    buffer.shrink(0);
-    neighbours.push_back(std::make_unique<char[]>(kBlock));
-    std::fill_n(neighbours.back().get(), kBlock, 'n');
-  }
-  for (Buffer& buffer : buffers) {
-    const char* end = buffer.peek() + buffer.readableBytes();
-    for (const auto& neighbour : neighbours) {
-      if (neighbour.get() != end) continue;
-      buffer.append(end, kBlock);
-      ASSERT_EQ(buffer.view(), readable + std::string(kBlock, 'n'));
-      break;
-    }
-  }
-}
 
 }  // namespace
 }  // namespace gyre
