@@ -89,7 +89,7 @@ TEST_F(InheritedListenersTest, EachServer_findsItsOwn_andNoneTakesAnothers) {
   TcpServer& im = server(first);
   TcpServer& other = server(anyPort(), "other");
   for (TcpServer* one : {&admin, &im, &other}) service_->add(one);
-  for (TcpServer* one : {&other, &admin, &im}) one->start();
+  for (TcpServer* one : {&other, &admin, &im}) EXPECT_NO_THROW(one->start()) << one->name();
   EXPECT_EQ(im.listenerDescriptors(), std::vector<int>{descriptors_[0]});
   EXPECT_EQ(admin.listenerDescriptors(), std::vector<int>{descriptors_[1]});
   EXPECT_EQ(admin.listenAddress(), second);
