@@ -64,7 +64,7 @@ void Acceptor::resume() noexcept {
   isPaused_ = false;
   if (isClosing_ || accept_.isInFlight()) return;
   Proactor& proactor = loop_->proactor();
-  if (sharing_ == Sharing::None) return proactor.accept(accept_, listener_);
+  if (sharing_ == Sharing::Unshared) return proactor.accept(accept_, listener_);
   proactor.acceptShared(accept_, listener_);
 }
 

@@ -210,7 +210,7 @@ std::shared_ptr<Acceptor> TcpServer::makeAcceptor(EventLoop* loop, const Listene
     };
   }
   const auto sharing =
-      listener.isInherited ? Acceptor::Sharing::Processes : Acceptor::Sharing::None;
+      listener.isInherited ? Acceptor::Sharing::Processes : Acceptor::Sharing::Unshared;
   return std::make_shared<Acceptor>(loop, std::move(callbacks), sharing);
 }
 

@@ -29,9 +29,9 @@ class GYRE_API Acceptor final : public LoopResident {
   // None of them throws: nobody could take it.
 
   // Whether other processes may accept on the listener too.
-  enum class Sharing : std::uint8_t { None, Processes };
+  enum class Sharing : std::uint8_t { Unshared, Processes };
 
-  Acceptor(EventLoop* loop, Callbacks callbacks, Sharing sharing = Sharing::None);
+  Acceptor(EventLoop* loop, Callbacks callbacks, Sharing sharing = Sharing::Unshared);
   ~Acceptor() override;
 
   // Arms the accept on a listener, which it takes over. The loop keeps this alive until it is
