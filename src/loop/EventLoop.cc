@@ -147,7 +147,7 @@ TimerId EventLoop::runEvery(TimeSpan interval, Functor callback) {
   return addTimer(addSaturated(now(), interval), interval, std::move(callback));
 }
 
-TimerId EventLoop::addTimer(TimePoint due, Duration interval, Functor callback) {
+TimerId EventLoop::addTimer(TimePoint due, Duration interval, Functor&& callback) {
   const TimerId id(lastTimer_.fetch_add(1, std::memory_order_relaxed) + 1);
   if (isInLoopThread()) {
     timers_->add({id, due, interval, std::move(callback)});
@@ -176,12 +176,14 @@ void EventLoop::unsetTimer(TimerId timer) noexcept {
 }
 
 void EventLoop::cancel(TimerId timer) {
-  runInLoop([this, timer] {
-    takeArrivedTimers();  // it may be among them
-    if (arrivingTimers_->isEmpty()) return timers_->cancel(timer);
-    const TimerQueue::Timer arriving = arrivingTimers_->take(timer);
-    if (!arriving.id.isValid()) timers_->cancel(timer);
-  });
+  if (isInLoopThread()) return cancelInLoop(timer);
+  queueInLoop([this, timer] { cancelInLoop(timer); });
+}
+
+void EventLoop::cancelInLoop(TimerId timer) noexcept {
+  takeArrivedTimers();  // it may be among them
+  const bool isArriving = !arrivingTimers_->isEmpty() && arrivingTimers_->take(timer).id.isValid();
+  if (!isArriving) timers_->cancel(timer);
 }
 
 // --- Loop thread
@@ -277,7 +279,7 @@ void EventLoop::runTimers() {
   // finds the bytes that came meanwhile first.
   if (wheel_ != nullptr) wheel_->advance(proactor_->caughtUpAt());
   takeArrivedTimers();
-  if (timers_->size() == 0) return;
+  if (timers_->nextDue() == kForever) return;  // so the time is not asked for
   timers_->runDue(now(), [this](Functor& callback) {
     invoke(callback, "timer");
     proactor_->mutableCounters().timers.add();

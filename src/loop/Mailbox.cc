@@ -7,11 +7,11 @@
 
 namespace gyre {
 
-bool Mailbox::post(Functor functor) {
+bool Mailbox::post(Functor&& functor) {
   const std::lock_guard lock(mutex_);
   if (proactor_ == nullptr) return false;
   functors_.push_back(std::move(functor));
-  noteArrival(functors_.size() == 1 && lastCall_ == nullptr);
+  if (isEmpty_.load(std::memory_order_relaxed)) noteFirst();
   return true;
 }
 
@@ -23,18 +23,17 @@ bool Mailbox::post(LoopCall& call) noexcept {
   // acq_rel with the exchange before it runs: that run sees what was done before this post.
   if (call.isPosted_.exchange(true, std::memory_order_acq_rel)) return true;
   call.place_ = functors_.size();
-  const bool isFirst = functors_.empty() && lastCall_ == nullptr;
   (lastCall_ == nullptr ? firstCall_ : lastCall_->next_) = RefPtr<LoopCall>(&call);
   lastCall_ = &call;
-  noteArrival(isFirst);
+  if (isEmpty_.load(std::memory_order_relaxed)) noteFirst();
   return true;
 }
 
 // Only the first of a batch wakes: the others will be taken with it. Under the lock, because
 // close() may be followed by the end of the proactor.
-void Mailbox::noteArrival(bool isFirst) noexcept {
+void Mailbox::noteFirst() noexcept {
   isEmpty_.store(false, std::memory_order_release);
-  if (isFirst) proactor_->wake();
+  proactor_->wake();
 }
 
 RefPtr<LoopCall> Mailbox::take(std::vector<Functor>& functors) noexcept {

@@ -15,8 +15,6 @@ bool isEarlier(const Entry& a, const Entry& b) noexcept {
 
 }  // namespace
 
-void TimerQueue::add(Timer&& timer) { push(store(std::move(timer), false)); }
-
 void TimerQueue::addIdle(TimerId id, Functor callback) {
   store({id, {}, {}, std::move(callback)}, true);
 }

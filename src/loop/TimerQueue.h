@@ -31,7 +31,7 @@ class TimerQueue {
 
   // REQUIRES: timer.id is valid and new. May throw std::bad_alloc: then nothing was added, and the
   // timer is what it was.
-  void add(Timer&& timer);
+  void add(Timer&& timer) { push(store(std::move(timer), false)); }
   // Adds one that is not due before set(), and stays when it has run. The same conditions.
   void addIdle(TimerId id, Functor callback);
   // It is due then, once, and no longer at the time it was set to before.

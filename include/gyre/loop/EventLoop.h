@@ -148,7 +148,8 @@ class GYRE_API EventLoop {
 
  private:
   void reserveResidents();
-  TimerId addTimer(TimePoint due, Duration interval, Functor callback);
+  TimerId addTimer(TimePoint due, Duration interval, Functor&& callback);
+  void cancelInLoop(TimerId timer) noexcept;
   void iterate(TimePoint deadline);
   void runFunctors();
   void runCalls() noexcept;

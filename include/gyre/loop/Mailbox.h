@@ -26,9 +26,9 @@ class GYRE_API Mailbox : public RefCounted {
 
   // Any thread
 
-  // Queues the functor and wakes the loop. False when the loop has ended: the functor is destroyed
-  // here, unrun. May throw std::bad_alloc: then nothing was queued.
-  bool post(Functor functor);
+  // Queues the functor and wakes the loop. False when the loop has ended: the functor is not
+  // taken, and does not run. May throw std::bad_alloc: then nothing was queued.
+  bool post(Functor&& functor);
   // True on the thread that made it, which is the loop's.
   bool isOwnThread() const noexcept { return std::this_thread::get_id() == thread_; }
   // True once post() says no.
@@ -53,10 +53,10 @@ class GYRE_API Mailbox : public RefCounted {
   void close();
 
  private:
-  void noteArrival(bool isFirst) noexcept;
+  void noteFirst() noexcept;
 
   std::mutex mutex_;
-  std::atomic<bool> isEmpty_{true};
+  std::atomic<bool> isEmpty_{true};  // written under the lock
   std::atomic<bool> hasEnded_{false};
   std::vector<Functor> functors_;
   RefPtr<LoopCall> firstCall_;
