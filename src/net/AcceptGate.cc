@@ -11,7 +11,7 @@ namespace gyre {
 AcceptGate::AcceptGate(EventLoop* loop, Admission& admission, Hooks hooks)
     : loop_(loop), admission_(admission), hooks_(std::move(hooks)) {}
 
-AcceptGate::Verdict AcceptGate::judge() noexcept {
+inline AcceptGate::Verdict AcceptGate::judge() noexcept {
   if (admission_.group().isCrowded()) return Verdict::Wait;
   if (admission_.reserve()) return Verdict::Enter;
   return admission_.waits() ? Verdict::Wait : Verdict::Refuse;

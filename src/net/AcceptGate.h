@@ -14,6 +14,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -64,7 +65,10 @@ class AcceptGate {
   void queue(const Arrival& arrival) noexcept;
   void admitWaiting() noexcept;
   void pause() noexcept;
-  bool hasWaiting() const noexcept { return first_ < waiting_.size(); }
+  // Not by waiting_.size(), which is a division.
+  bool hasWaiting() const noexcept {
+    return waiting_.data() + first_ != std::to_address(waiting_.end());
+  }
   // True when a notification will come; false when there is capacity already.
   bool requestNotification() noexcept;
 

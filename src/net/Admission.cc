@@ -14,13 +14,11 @@ bool Admission::admits(Proactor& proactor, SocketHandle socket, std::uint64_t id
   // Only to spare the filter: a place is reserved when it is known that it will be used.
   if (!waits() && group_->isFull(limits_.connectionsMax)) return refuse(byConnections_);
   if (filter_ && !filter_(proactor.peerAddress(socket))) return refuse(byFilter_);
-  if (!entersByAddress(proactor, socket, id)) return refuse(byAddress_);
-  return true;
-}
-
-bool Admission::entersByAddress(Proactor& proactor, SocketHandle socket, std::uint64_t id) {
   AddressLimit& addresses = group_->addresses();
-  return !addresses.isOn() || addresses.enter(id, proactor.peerAddress(socket));
+  if (addresses.isOn() && !addresses.enter(id, proactor.peerAddress(socket))) {
+    return refuse(byAddress_);
+  }
+  return true;
 }
 
 void Admission::refuseAtMax(std::uint64_t id) noexcept {

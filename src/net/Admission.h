@@ -46,7 +46,6 @@ class Admission {
   // Where those beyond it are refused, accepting goes on.
   std::size_t maxToWaitFor() const noexcept { return waits() ? limits_.connectionsMax : 0; }
   bool refuse(std::atomic<std::uint64_t>& cause) noexcept;
-  bool entersByAddress(Proactor& proactor, SocketHandle socket, std::uint64_t id);
 
   const RefPtr<ConnectionGroup> group_;
   ServerLimits limits_;

@@ -21,20 +21,12 @@ std::size_t ConnectionGroup::indexOf(const EventLoop* loop) const noexcept {
   return index;
 }
 
-bool ConnectionGroup::reserve(std::size_t connectionsMax) noexcept {
-  if (connectionsMax == 0) {
-    size_.fetch_add(1, std::memory_order_relaxed);
-    return true;
-  }
+bool ConnectionGroup::reserveBelow(std::size_t connectionsMax) noexcept {
   std::size_t size = size_.load(std::memory_order_relaxed);
   while (size < connectionsMax) {
     if (size_.compare_exchange_weak(size, size + 1, std::memory_order_relaxed)) return true;
   }
   return false;
-}
-
-void ConnectionGroup::place(std::size_t loopIndex) noexcept {
-  if (loopIndex < loopCount_) perLoop_[loopIndex].size.fetch_add(1, std::memory_order_relaxed);
 }
 
 void ConnectionGroup::remove(const EventLoop* loop, std::uint64_t id) noexcept {

@@ -39,12 +39,18 @@ class ConnectionGroup : public RefCounted {
 
   // Counts one more connection, before anything else is done for it. False when there are
   // `connectionsMax` already; 0: no limit. What is reserved ends with remove() or release().
-  bool reserve(std::size_t connectionsMax) noexcept;
+  bool reserve(std::size_t connectionsMax) noexcept {
+    if (connectionsMax != 0) return reserveBelow(connectionsMax);
+    size_.fetch_add(1, std::memory_order_relaxed);
+    return true;
+  }
   bool isFull(std::size_t connectionsMax) const noexcept {
     return connectionsMax != 0 && size() >= connectionsMax;
   }
   // The reserved one will live on this loop.
-  void place(std::size_t loopIndex) noexcept;
+  void place(std::size_t loopIndex) noexcept {
+    if (loopIndex < loopCount_) perLoop_[loopIndex].size.fetch_add(1, std::memory_order_relaxed);
+  }
   void add(std::size_t loopIndex) noexcept {
     reserve(0);
     place(loopIndex);
@@ -106,6 +112,7 @@ class ConnectionGroup : public RefCounted {
     void handleEvents();
   };
 
+  bool reserveBelow(std::size_t connectionsMax) noexcept;
   bool takeRequest(Wanted wanted) noexcept;
   void notifyHome(Event event) noexcept;
 

@@ -1,7 +1,6 @@
 // How connections come in: admitting them, choosing their loops, handing them over.
 #include <exception>
 #include <new>
-#include <string>
 #include <utility>
 #include <vector>
 
@@ -15,39 +14,36 @@
 namespace gyre {
 namespace {
 
+// The memory of a larger batch is given back.
+constexpr std::size_t kSpareArrivalsMax = 256;
+
 // What throws here refuses the one client, and nothing else.
 bool admitsGuarded(Admission& admission, Proactor& proactor, const Arrival& arrival,
-                   const std::string& server) noexcept {
+                   const ConnectionProfile& profile) noexcept {
   try {
     return admission.admits(proactor, arrival.socket, arrival.id);
   } catch (const std::exception& error) {
-    logError("server {}: a new connection was refused: {}", server, error.what());
+    logError("server {}: a new connection was refused: {}", profile.name, error.what());
   } catch (...) {
-    logError("server {}: a new connection was refused: the accept filter threw", server);
+    logError("server {}: a new connection was refused: the accept filter threw", profile.name);
   }
   proactor.mutableCounters().callbackFailures.add();
   return false;
 }
 
-// What the call says; false, too, when there is no memory for it.
-template <typename Call>
-bool unlessOutOfMemory(const ConnectionProfile& profile, Call call) noexcept {
-  try {
-    return call();
-  } catch (const std::bad_alloc&) {
-    logError("server {}: a new connection was closed: out of memory", profile.name);
-    return false;
-  }
+void logOutOfMemory(const ConnectionProfile& profile) noexcept {
+  logError("server {}: a new connection was closed: out of memory", profile.name);
 }
 
 // Without memory for it the one client is closed, and nothing else.
 bool addOrClose(std::vector<Arrival>& arrivals, const Arrival& arrival, Proactor& proactor,
                 const ConnectionProfile& profile) noexcept {
-  const bool isAdded = unlessOutOfMemory(profile, [&] {
+  try {
     arrivals.push_back(arrival);
     return true;
-  });
-  if (isAdded) return true;
+  } catch (const std::bad_alloc&) {
+    logOutOfMemory(profile);
+  }
   proactor.close(arrival.socket);
   profile.group->release(arrival.id);
   return false;
@@ -59,7 +55,7 @@ bool addOrClose(std::vector<Arrival>& arrivals, const Arrival& arrival, Proactor
 
 void TcpServer::acceptHere(SocketHandle socket, const InetAddress* local) {
   const Arrival arrival{socket, ++lastId_, local};
-  if (admitsGuarded(*admission_, loop_->proactor(), arrival, name())) {
+  if (admitsGuarded(*admission_, loop_->proactor(), arrival, *profile_)) {
     gate_->offer(arrival);
   } else {
     loop_->proactor().close(socket);
@@ -86,39 +82,49 @@ void TcpServer::place(const Arrival& arrival) {
   profile_->group->place(index);
 }
 
-std::size_t TcpServer::choosePlace(SocketHandle socket) {
-  const std::size_t count = arrivals_.size();
-  if (choosePlace_) {
-    try {
-      return choosePlace_(loop_->proactor().peerAddress(socket), count) % count;
-    } catch (...) {
-      logError("server {}: the placement callback threw: the next loop in turn is taken", name());
-      loop_->proactor().mutableCounters().callbackFailures.add();
-    }
-  } else if (placement_ == Placement::FewestConnections) {
-    const ConnectionGroup& group = *profile_->group;
-    std::size_t fewest = 0;
-    for (std::size_t i = 1; i < count; ++i) {
-      if (group.sizeOn(i) < group.sizeOn(fewest)) fewest = i;
-    }
-    return fewest;
+std::size_t TcpServer::choosePlace(SocketHandle socket) noexcept {
+  if (choosePlace_) return placeByCallback(socket);
+  if (placement_ == Placement::RoundRobin) return placeInTurn();
+  const ConnectionGroup& group = *profile_->group;
+  std::size_t fewest = 0;
+  for (std::size_t i = 1; i < arrivals_.size(); ++i) {
+    if (group.sizeOn(i) < group.sizeOn(fewest)) fewest = i;
   }
+  return fewest;
+}
+
+std::size_t TcpServer::placeByCallback(SocketHandle socket) noexcept {
+  const std::size_t count = arrivals_.size();
+  try {
+    return choosePlace_(loop_->proactor().peerAddress(socket), count) % count;
+  } catch (...) {
+    logError("server {}: the placement callback threw: the next loop in turn is taken", name());
+    loop_->proactor().mutableCounters().callbackFailures.add();
+    return placeInTurn();
+  }
+}
+
+std::size_t TcpServer::placeInTurn() noexcept {
   const std::size_t index = nextLoop_;
-  if (++nextLoop_ == count) nextLoop_ = 0;
+  if (++nextLoop_ == arrivals_.size()) nextLoop_ = 0;
   return index;
 }
 
 void TcpServer::handOver() {
-  const std::vector<EventLoop*>& loops = pool_.getAllLoops();
-  for (std::size_t i = 0; i < loops.size(); ++i) {
-    if (arrivals_[i].empty()) continue;
-    Arrivals arrivals;
-    arrivals.swap(arrivals_[i]);
-    if (loops[i] == loop_) {
-      establish(*loop_, profile_, arrivals);
+  auto next = arrivals_.begin();
+  for (EventLoop* loop : pool_.getAllLoops()) {
+    Arrivals& placed = *next++;
+    if (placed.empty()) continue;
+    // Out of the way first: a callback may run the loop, and more come in.
+    Arrivals arrivals = std::move(spareArrivals_);
+    arrivals.swap(placed);
+    if (loop == loop_) {
+      establish(*loop, profile_, arrivals);
     } else {
-      handOverTo(*loops[i], arrivals);
+      handOverTo(*loop, arrivals);
     }
+    arrivals.clear();
+    if (arrivals.capacity() <= kSpareArrivalsMax) spareArrivals_ = std::move(arrivals);
   }
 }
 
@@ -126,14 +132,16 @@ void TcpServer::handOver() {
 void TcpServer::handOverTo(EventLoop& loop, const Arrivals& arrivals) {
   ConnectionGroup& group = *profile_->group;
   group.beginArriving(arrivals.size());
-  const bool isTaken = unlessOutOfMemory(*profile_, [&] {
+  try {
     auto moved = std::make_shared<Arrivals>(arrivals);
-    return loop.queueInLoop([&loop, profile = profile_, moved = std::move(moved)] {
+    const bool isTaken = loop.queueInLoop([&loop, profile = profile_, moved = std::move(moved)] {
       establish(loop, profile, *moved);
       profile->group->endArriving(moved->size());
     });
-  });
-  if (isTaken) return;
+    if (isTaken) return;
+  } catch (const std::bad_alloc&) {
+    logOutOfMemory(*profile_);
+  }
   for (const Arrival& arrival : arrivals) {
     loop_->proactor().close(arrival.socket);
     group.remove(&loop, arrival.id);
@@ -145,7 +153,7 @@ void TcpServer::handOverTo(EventLoop& loop, const Arrivals& arrivals) {
 
 void TcpServer::acceptOn(EventLoop& loop, SocketHandle socket, const InetAddress* local) {
   const Arrival arrival{socket, ++lastId_, local};
-  if (!admitsGuarded(*admission_, loop.proactor(), arrival, name())) {
+  if (!admitsGuarded(*admission_, loop.proactor(), arrival, *profile_)) {
     return loop.proactor().close(socket);
   }
   if (!admission_->reserve()) {
@@ -168,7 +176,7 @@ void TcpServer::establish(EventLoop& loop, const RefPtr<ConnectionProfile>& prof
       TcpConnection::make({&loop, arrival.socket, arrival.id, profile, arrival.local})
           ->connectEstablished();
     } catch (const std::bad_alloc&) {
-      logError("server {}: a new connection was closed: out of memory", profile->name);
+      logOutOfMemory(*profile);
       loop.proactor().close(arrival.socket);
       profile->group->remove(&loop, arrival.id);
     }

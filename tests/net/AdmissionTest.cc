@@ -123,21 +123,21 @@ TEST_F(AdmissionTest, Wait_withoutMemoryForIt_closesThatOneOnly) {
   EXPECT_EQ(next.receive(5), "hello");
 }
 
-// The place of the one that could not be established is free, and others wait for it.
+// The place of the one that could not be established is free, and others wait for it. At first it
+// is the batch that costs memory, which serves the next batches; then the connection.
 TEST_F(AdmissionTest, Wait_withoutMemoryForTheNext_theOneAfterItIsServed) {
-  std::size_t after = 0;
   int placed = 0;
   start({.configure = [&](TcpServer& server) {
     server.setLimits({.connectionsMax = 1});
     server.setPlacement([&](const InetAddress&, std::size_t) {
-      if (++placed == 2) refuseAllocation(after);
+      if (++placed == 2) refuseAllocation(0);
       return std::size_t{0};
     });
   }});
-  for (; after < 2; ++after) {
+  for (std::size_t round = 0; round < 2; ++round) {
     placed = 0;
     Peer first = connect();
-    ASSERT_TRUE(runUntilUp(2 * after + 1));
+    ASSERT_TRUE(runUntilUp(2 * round + 1));
     std::vector<Peer> others;
     others.push_back(connect());
     others.push_back(connect());
@@ -149,12 +149,13 @@ TEST_F(AdmissionTest, Wait_withoutMemoryForTheNext_theOneAfterItIsServed) {
       if (peer.send("hello") && peer.receive(5) == "hello") ++served;
       peer.close();
     }
-    EXPECT_EQ(served, 1U) << "after " << after;
-    ASSERT_TRUE(runUntilClosed(2 * after + 2));
+    EXPECT_EQ(served, 1U) << "round " << round;
+    ASSERT_TRUE(runUntilClosed(2 * round + 2));
   }
 }
 
-// On its way to another loop a client costs memory thrice.
+// On its way to another loop a client costs memory for the batch, for the sockets that are handed
+// over, and for the functor that takes them. What served two batches serves the next ones.
 TEST_F(AdmissionTest, HandOver_withoutMemory_closesThatOneOnly) {
   std::size_t after = 0;
   bool refuses = false;
@@ -164,15 +165,20 @@ TEST_F(AdmissionTest, HandOver_withoutMemory_closesThatOneOnly) {
              return std::size_t{0};
            });
          }});
-  for (; after < 3; ++after) {
+  const auto closesWithout = [&](std::size_t number) {
+    after = number;
     refuses = true;
     Peer closed = connect();
     EXPECT_EQ(closed.receiveToEnd(), "") << "after " << after;
     EXPECT_EQ(server()->connectionCount(), 0U);
     EXPECT_TRUE(echoes());
     ASSERT_TRUE(runUntil([&] { return server()->connectionCount() == 0; }));
-  }
-  EXPECT_EQ(count(CallbackKind::Up), 3U);
+  };
+  closesWithout(0);  // the batch
+  EXPECT_TRUE(echoes());
+  closesWithout(0);  // the sockets
+  closesWithout(1);  // the functor
+  EXPECT_EQ(count(CallbackKind::Up), 4U);
 }
 #endif
 

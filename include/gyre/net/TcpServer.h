@@ -190,7 +190,9 @@ class GYRE_API TcpServer {
   void acceptOn(EventLoop& loop, SocketHandle socket, const InetAddress* local);
   void makeGate();
   void place(const Arrival& arrival);
-  std::size_t choosePlace(SocketHandle socket);
+  std::size_t choosePlace(SocketHandle socket) noexcept;
+  std::size_t placeByCallback(SocketHandle socket) noexcept;
+  std::size_t placeInTurn() noexcept;
   void handOver();
   void handOverTo(EventLoop& loop, const Arrivals& arrivals);
   static void establish(EventLoop& loop, const RefPtr<ConnectionProfile>& profile,
@@ -217,6 +219,7 @@ class GYRE_API TcpServer {
   ListenerFailedCallback onListenerFailed_;
   std::atomic<std::uint64_t> listenersFailed_{0};
   std::vector<Arrivals> arrivals_;  // of this iteration, by index of the loop
+  Arrivals spareArrivals_;          // empty: its memory is for the next batch
   std::unique_ptr<AcceptGate> gate_;
   DoneList onStopped_;
   DoneList spare_;  // room for one more
