@@ -65,8 +65,7 @@ void TcpConnection::relaxBudget() noexcept {
 // The budget keeps it from reading what would complete its message: nobody else ends that.
 bool TcpConnection::isStarved(TimePoint now) const noexcept {
   constexpr std::chrono::seconds kStarvedMax{10};
-  return has(kOverBudget) && has(kReading) && inputBytes() != 0 &&
-         std::min(sinceReceived(now), sinceSent(now)) >= kStarvedMax;
+  return has(kOverBudget) && has(kReading) && inputBytes() != 0 && sinceTraffic(now) >= kStarvedMax;
 }
 
 // Other loops do the same when they need more.

@@ -28,7 +28,7 @@ void TcpConnection::handleInput(IoContext& context, const IoResult& result) noex
   }
 }
 
-void TcpConnection::handleBytes(std::string_view bytes) {
+void TcpConnection::handleBytes(std::string_view bytes) noexcept {
   bytesReceived_ += bytes.size();
   received_ = CoarseTime(proactor().wokenAt());
   // Almost always: nothing stands between the bytes and the user.
@@ -39,7 +39,7 @@ void TcpConnection::handleBytes(std::string_view bytes) {
 }
 
 // Before our FIN the peer may send as it likes, it will see the end; after it there is a limit.
-void TcpConnection::discard(std::size_t bytes) {
+void TcpConnection::discard(std::size_t bytes) noexcept {
   if (state() != State::Lingering || has(kAbortWanted)) return;
   if (!guarded([&] { extras().bytesDiscarded += bytes; })) return;
   if (extras_->bytesDiscarded > profile_->options.lingerBytes) {
@@ -47,7 +47,7 @@ void TcpConnection::discard(std::size_t bytes) {
   }
 }
 
-void TcpConnection::decode(std::string_view received) {
+void TcpConnection::decode(std::string_view received) noexcept {
   Buffer plain;
   Buffer wire;
   bool isGood = true;
@@ -57,7 +57,7 @@ void TcpConnection::decode(std::string_view received) {
   if (!isGood) requestAbort(CloseReason::Error, EPROTO);
 }
 
-void TcpConnection::deliver(std::string_view bytes) {
+void TcpConnection::deliver(std::string_view bytes) noexcept {
   if (!has(kReading) || has(kInputUntold)) return keep(bytes);
   assertMayNotify<Notice::Message>();
   if (inputBytes() == 0) return deliverWindow(bytes);
@@ -68,7 +68,7 @@ void TcpConnection::deliver(std::string_view bytes) {
   limitInput();
 }
 
-void TcpConnection::deliverWindow(std::string_view bytes) {
+void TcpConnection::deliverWindow(std::string_view bytes) noexcept {
   Buffer window = Buffer::borrow(bytes.data(), bytes.size());
   callMessage(window);
   if (window.readableBytes() == 0 || !isOpen()) return;
@@ -78,7 +78,7 @@ void TcpConnection::deliverWindow(std::string_view bytes) {
   limitInput();
 }
 
-void TcpConnection::keep(std::string_view bytes) {
+void TcpConnection::keep(std::string_view bytes) noexcept {
   guarded([&] {
     extras().unread.append(bytes);
     set(kInputUntold);
@@ -88,7 +88,7 @@ void TcpConnection::keep(std::string_view bytes) {
 }
 
 // What came while the user did not read, once he does: bytes first, then the end.
-void TcpConnection::deliverKept() {
+void TcpConnection::deliverKept() noexcept {
   if (!isOpen() || !has(kReading)) return;
   if (has(kInputUntold)) {
     clear(kInputUntold);
@@ -119,7 +119,7 @@ bool ConnectionExtras::isEmpty() const noexcept {
 }
 
 // REQUIRES: mayNotify(Notice::Message). The caller has asked, or asserts it: this is the data path.
-void TcpConnection::callMessage(Buffer& buffer) {
+void TcpConnection::callMessage(Buffer& buffer) noexcept {
   GYRE_DCHECK(mayNotify(Notice::Message), "a message was about to be told in a wrong state");
   guarded([&] {
     if (profile_->onMessage) {
@@ -131,7 +131,7 @@ void TcpConnection::callMessage(Buffer& buffer) {
 }
 
 // What was taken before the pause is still delivered, and may be retrieved then.
-void TcpConnection::limitInput() {
+void TcpConnection::limitInput() noexcept {
   // What waits for its turn only is not left by the user.
   if (has(kAbortWanted) || has(kInputUntold)) return;
   const bool isFull = inputBytes() > profile_->options.inputLimit;
@@ -150,7 +150,7 @@ void TcpConnection::limitInput() {
   loop()->markDirty(*this);
 }
 
-void TcpConnection::handleEndOfStream() {
+void TcpConnection::handleEndOfStream() noexcept {
   set(kEndOfInput);
   if (has(kAbortWanted)) return;  // settle() aborts it: its input was dropped
   if (state() != State::Connected) {
@@ -171,7 +171,7 @@ void TcpConnection::handleEndOfStream() {
 }
 
 // While nothing is received nothing else tells of a reset.
-void TcpConnection::handleWatch(const IoResult& result) {
+void TcpConnection::handleWatch(const IoResult& result) noexcept {
   if (state() == State::Joining) return joinInFlight();
   if (result.error == ECANCELED) return updateReading();
   if (result.error == 0 && has(kFinSent) && (result.events & POLLERR) == 0) {
@@ -213,7 +213,7 @@ void TcpConnection::offerAgain() noexcept {
 }
 
 // Brings what is in flight in line with what is wanted: a receive or a watch, never both.
-void TcpConnection::updateReading() {
+void TcpConnection::updateReading() noexcept {
   if (state() >= State::Joining) return;
   const bool wanted = wantsInput();
   if (input_.isInFlight()) {

@@ -67,6 +67,13 @@ Duration TcpConnection::sinceSent(TimePoint now) const noexcept {
   return isLong ? now - extras_->sentLongAgo : age;
 }
 
+// In either direction.
+Duration TcpConnection::sinceTraffic(TimePoint now) const noexcept {
+  const Duration age = std::min(received_.age(now), sent_.age(now));
+  if (age < CoarseTime::kLongest || extras_ == nullptr) return age;
+  return std::min(sinceReceived(now), sinceSent(now));
+}
+
 // A stamp that falls back by 13 days is dragged along, so that it never repeats; since when it has
 // not been written is kept beside it. Writing it makes it young, and that is what counts then.
 void TcpConnection::keepUp(CoarseTime& stamp, TimePoint Extras::*longAgo, TimePoint now) noexcept {
@@ -107,6 +114,11 @@ Duration TcpConnection::silence(TimePoint now) const noexcept {
 
 // --- What is due
 
+// Of a server that drains, unless the user ends his connections himself. REQUIRES: connected.
+inline bool TcpConnection::endsWhenIdle() const noexcept {
+  return profile_->group->isDraining() && !profile_->onDrain;
+}
+
 // A stall that has not begun is looked for one stall time ahead: so it is seen when it is due, and
 // nothing has to be moved when output begins. The same holds for idleness.
 TcpConnection::Timeout TcpConnection::nextTimeout(TimePoint now) const noexcept {
@@ -117,19 +129,18 @@ TcpConnection::Timeout TcpConnection::nextTimeout(TimePoint now) const noexcept 
     if (due < next.due) next = {due, reason};
   };
   const ConnectionTimeouts& limits = timeouts();
-  if (state() == State::Lingering) {
-    consider(limits.close, CloseReason::LingerTimeout, [&] { return sinceSent(now); });
-  } else if (state() < State::Lingering) {
+  const State phase = state();
+  if (phase < State::Lingering) {
     consider(limits.writeStall, CloseReason::WriteStall, [&] { return stall(now); });
-    consider(limits.idle, CloseReason::IdleTimeout,
-             [&] { return std::min(sinceReceived(now), sinceSent(now)); });
+    consider(limits.idle, CloseReason::IdleTimeout, [&] { return sinceTraffic(now); });
+  } else if (phase == State::Lingering) {
+    consider(limits.close, CloseReason::LingerTimeout, [&] { return sinceSent(now); });
   }
-  if (endsWhenIdle()) {
-    consider(limits.drainIdle, CloseReason::Drained, [&] {
-      return isAmidRequest() ? Duration::zero() : std::min(sinceReceived(now), sinceSent(now));
-    });
-  }
-  if (state() == State::Connected) {
+  if (phase == State::Connected) {
+    if (endsWhenIdle()) {
+      consider(limits.drainIdle, CloseReason::Drained,
+               [&] { return isAmidRequest() ? Duration::zero() : sinceTraffic(now); });
+    }
     if (bytesReceived_ == 0) {
       consider(limits.firstByte, CloseReason::FirstByteTimeout, [&] { return sinceReceived(now); });
     }
@@ -149,11 +160,6 @@ TcpConnection::Timeout TcpConnection::nextTimeout(TimePoint now) const noexcept 
   return next;
 }
 
-// Of a server that drains, unless the user ends his connections himself.
-bool TcpConnection::endsWhenIdle() const noexcept {
-  return state() == State::Connected && profile_->group->isDraining() && !profile_->onDrain;
-}
-
 TimePoint TcpConnection::checkTimeouts(TimePoint now) noexcept {
   if (state() >= State::Joining || has(kAbortWanted)) return kForever;
   if (extras_ != nullptr || received_.isLagging(now) || sent_.isLagging(now)) {
@@ -163,9 +169,11 @@ TimePoint TcpConnection::checkTimeouts(TimePoint now) noexcept {
       extras_->readingSince = {};
     }
   }
-  if (has(kOverBudget)) relaxBudget();
-  if (isStarved(now)) shed();
-  if (has(kAbortWanted)) return kForever;
+  if (has(kOverBudget)) {
+    relaxBudget();
+    if (isStarved(now)) shed();
+    if (has(kAbortWanted)) return kForever;
+  }
   const Timeout timeout = nextTimeout(now);
   if (timeout.due > now) return timeout.due;
   expire(timeout.reason);
@@ -176,7 +184,7 @@ TimePoint TcpConnection::checkTimeouts(TimePoint now) noexcept {
 }
 
 // Gracefully where nothing is owed to the peer; what it does not take would never end.
-void TcpConnection::expire(CloseReason reason) {
+void TcpConnection::expire(CloseReason reason) noexcept {
   if (reason == CloseReason::Drained) return beginGraceful(reason);
   loop()->proactor().mutableCounters().timeouts.add();
   const bool isQuiet = reason != CloseReason::WriteStall && reason != CloseReason::LingerTimeout;

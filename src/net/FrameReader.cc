@@ -25,8 +25,7 @@ class FrameReader {
       if (turn.left == 0) return connection->offerAgain();
       const FrameResult result = decoder_(in.view(), searched);
       searched = 0;
-      if (result.status == FrameStatus::Incomplete) return wait(connection, in, result.searched);
-      if (result.status != FrameStatus::Complete) return refuse(connection, in, result.status);
+      if (result.status != FrameStatus::Complete) return stop(connection, in, result);
       --turn.left;
       deliver(connection, in, result);
       if (!connection->connected() || !connection->isReading()) return;
@@ -58,6 +57,12 @@ class FrameReader {
       ~Retrieval() { in.retrieve(bytes); }
     } const retrieval{in, result.consumed};
     onFrame_(connection, result.frame);
+  }
+
+  // There is no frame at the front.
+  void stop(const TcpConnectionPtr& connection, Buffer& in, const FrameResult& result) const {
+    if (result.status == FrameStatus::Incomplete) return wait(connection, in, result.searched);
+    refuse(connection, in, result.status);
   }
 
   void wait(const TcpConnectionPtr& connection, Buffer& in, std::size_t searched) const {

@@ -16,6 +16,18 @@ namespace gyre {
 ConnectionProfile::ConnectionProfile(RefPtr<ConnectionGroup> owner) : group(std::move(owner)) {}
 ConnectionProfile::~ConnectionProfile() = default;
 
+namespace {
+
+// Addresses are large: none is copied.
+Endpoints endpointsOf(const TcpConnection::Init& init) noexcept {
+  const Proactor& proactor = init.loop->proactor();
+  const InetAddress peer = proactor.peerAddress(init.socket);
+  if (init.local != nullptr) return {*init.local, peer};
+  return {proactor.localAddress(init.socket), peer};
+}
+
+}  // namespace
+
 TcpConnection::TcpConnection(const Init& init)
     : mailbox_(init.loop->mailbox()),
       profile_(init.profile),
@@ -23,9 +35,7 @@ TcpConnection::TcpConnection(const Init& init)
       send_(&TcpConnection::handleSend, init.socket),
       id_(init.id),
       received_(init.loop->now()),
-      endpoints_(
-          init.local != nullptr ? *init.local : init.loop->proactor().localAddress(init.socket),
-          init.loop->proactor().peerAddress(init.socket)),
+      endpoints_(endpointsOf(init)),
       sent_(received_) {}
 
 // Plain memory: finishClose() has given everything back that belonged to the loop.
@@ -226,7 +236,7 @@ void TcpConnection::requestAbort(CloseReason reason, int error) noexcept {
   loop()->markDirty(*this);
 }
 
-void TcpConnection::beginGraceful(CloseReason reason) {
+void TcpConnection::beginGraceful(CloseReason reason) noexcept {
   if (!has(kAbortWanted)) finishFilter();
   if (has(kAbortWanted)) return;  // settle() aborts it, and the user is told why
   reason_ = reason;
@@ -234,7 +244,7 @@ void TcpConnection::beginGraceful(CloseReason reason) {
   loop()->markDirty(*this);
 }
 
-void TcpConnection::finishFilter() {
+void TcpConnection::finishFilter() noexcept {
   if (extras_ == nullptr || extras_->filter == nullptr || has(kFinWanted)) return;
   const bool isFinished = guarded([this] {
     Buffer wire;
@@ -245,9 +255,10 @@ void TcpConnection::finishFilter() {
 }
 
 // Goes on as far as it can: FIN when all is sent, the end when both FINs are there.
-void TcpConnection::advanceClose() {
-  if (state() >= State::Joining || hasOutput()) return;
-  if (state() == State::Flushing) {
+void TcpConnection::advanceClose() noexcept {
+  const State before = state();
+  if (before >= State::Joining || hasOutput()) return;
+  if (before == State::Flushing) {
     // Where nothing is to be waited for, close(2) sends our FIN: a system call less.
     const bool closesNow = has(kEndOfInput) && !input_.isInFlight();
     if (!has(kFinSent)) {
@@ -256,7 +267,7 @@ void TcpConnection::advanceClose() {
     }
     setState(State::Lingering);
     if (!has(kEndOfInput)) guarded([this] { scheduleTimeouts(); });
-  } else if (state() == State::Connected && has(kFinWanted) && !has(kFinSent)) {
+  } else if (before == State::Connected && has(kFinWanted) && !has(kFinSent)) {
     if (isCutShort()) return abortCutShort();
     sendFin();
     if (has(kEndOfInput) && !has(kEndUntold)) beginGraceful(CloseReason::PeerClosed);
@@ -265,19 +276,19 @@ void TcpConnection::advanceClose() {
 }
 
 // All that could be sent was; a FIN would say that this was all.
-void TcpConnection::abortCutShort() {
+void TcpConnection::abortCutShort() noexcept {
   if (hasLostPost()) return abort(CloseReason::OutOfMemory, ENOMEM);
   abort(reason_, error_);
 }
 
-void TcpConnection::sendFin() {
+void TcpConnection::sendFin() noexcept {
   set(kFinSent);
   sent_ = CoarseTime(loop()->now());
   // Fails when the peer has reset meanwhile: the receive or the watch tells of that.
   proactor().shutdownWrite(socket());
 }
 
-void TcpConnection::abort(CloseReason reason, int error) {
+void TcpConnection::abort(CloseReason reason, int error) noexcept {
   if (state() >= State::Joining) return;
   // What was asked for first is why it closes.
   if (!has(kAbortWanted)) {
@@ -295,7 +306,7 @@ void TcpConnection::abort(CloseReason reason, int error) {
 }
 
 // The kernel owns contexts, buffers and socket until the last completion.
-void TcpConnection::joinInFlight() {
+void TcpConnection::joinInFlight() noexcept {
   const bool isFirst = state() < State::Joining;
   if (isFirst) setState(State::Joining);
   // What no send holds will never be sent, and may keep a receive buffer from other connections.
@@ -308,12 +319,12 @@ void TcpConnection::joinInFlight() {
   finishClose();
 }
 
-void TcpConnection::closeSocket() {
+void TcpConnection::closeSocket() noexcept {
   unscheduleTimeouts();
   proactor().close(socket());
 }
 
-void TcpConnection::finishClose() {
+void TcpConnection::finishClose() noexcept {
   EventLoop& home = *loop();
   releaseUnread();
   dropCharge();

@@ -44,8 +44,8 @@ class GYRE_API TcpConnection final : public LoopResident,
     EventLoop* loop;
     SocketHandle socket;
     std::uint64_t id;
-    RefPtr<ConnectionProfile> profile;
-    const InetAddress* local = nullptr;  // its own address, where that is known
+    const RefPtr<ConnectionProfile>& profile;  // copied, so that it may end after make()
+    const InetAddress* local = nullptr;        // its own address, where that is known
   };
   // With its place on the loop and its timeouts, so that nothing more is needed for the user to
   // know of it. May throw std::bad_alloc: then the socket is the caller's.
@@ -265,21 +265,21 @@ class GYRE_API TcpConnection final : public LoopResident,
 
   // Input
   static void handleInput(IoContext& context, const IoResult& result) noexcept;
-  void handleBytes(std::string_view bytes);
-  void handleEndOfStream();
-  void handleWatch(const IoResult& result);
-  void discard(std::size_t bytes);
-  void decode(std::string_view received);
-  void deliver(std::string_view bytes);
-  void deliverWindow(std::string_view bytes);
-  void deliverKept();
-  void keep(std::string_view bytes);
-  void callMessage(Buffer& buffer);
+  void handleBytes(std::string_view bytes) noexcept;
+  void handleEndOfStream() noexcept;
+  void handleWatch(const IoResult& result) noexcept;
+  void discard(std::size_t bytes) noexcept;
+  void decode(std::string_view received) noexcept;
+  void deliver(std::string_view bytes) noexcept;
+  void deliverWindow(std::string_view bytes) noexcept;
+  void deliverKept() noexcept;
+  void keep(std::string_view bytes) noexcept;
+  void callMessage(Buffer& buffer) noexcept;
   void releaseUnread() noexcept;
-  void limitInput();
+  void limitInput() noexcept;
   bool wantsInput() const noexcept;
   bool isBacklogged() const noexcept;
-  void updateReading();
+  void updateReading() noexcept;
 
   // Output
   template <typename Bytes>
@@ -293,21 +293,21 @@ class GYRE_API TcpConnection final : public LoopResident,
   bool maySend() const noexcept { return isOpen() && !has(kFinWanted); }
   void encode(std::string_view plain);
   std::size_t sendAtOnce(std::string_view bytes) noexcept;
-  void tellWriteComplete();
+  void tellWriteComplete() noexcept;
   template <typename Bytes>
   void enqueue(Bytes&& bytes) noexcept;
   bool appendLent(std::string_view bytes) noexcept;
   void beginOutput() noexcept;
   void dropOutput() noexcept;
-  void submitSend();
-  bool sendsAlone(const IoSlice& slice);
+  void submitSend() noexcept;
+  bool sendsAlone(const IoSlice& slice) noexcept;
   static void handleSend(IoContext& context, const IoResult& result) noexcept;
-  void handleSent(const IoResult& result);
-  void outputEmptied();
+  void handleSent(const IoResult& result) noexcept;
+  void outputEmptied() noexcept;
   bool hasOutput() const noexcept { return output_ != nullptr; }
   void chargeOutput() noexcept;
   void limitOutput(std::size_t before) noexcept;
-  void tellHighWater();
+  void tellHighWater() noexcept;
 
   // Memory budget
   void updateCharge() noexcept;
@@ -326,12 +326,13 @@ class GYRE_API TcpConnection final : public LoopResident,
   bool isAmidRequest() const noexcept { return hasOutput() || inputBytes() != 0 || !has(kReading); }
   Duration sinceReceived(TimePoint now) const noexcept;
   Duration sinceSent(TimePoint now) const noexcept;
+  Duration sinceTraffic(TimePoint now) const noexcept;
   Duration silence(TimePoint now) const noexcept;
   Duration stall(TimePoint now) const noexcept;
   void keepUp(CoarseTime& stamp, TimePoint Extras::*longAgo, TimePoint now) noexcept;
   void noteReading() noexcept;
   std::uint32_t addTimeoutEntry(TimePoint due);
-  void expire(CloseReason reason);
+  void expire(CloseReason reason) noexcept;
   void scheduleTimeouts();
   void unscheduleTimeouts() noexcept;
 
@@ -343,15 +344,15 @@ class GYRE_API TcpConnection final : public LoopResident,
   void forceCloseInLoop();
   void abortInLoop();
   void requestAbort(CloseReason reason, int error) noexcept;
-  void beginGraceful(CloseReason reason);
-  void finishFilter();
-  void advanceClose();
-  void sendFin();
-  void abort(CloseReason reason, int error);
-  void abortCutShort();
-  void joinInFlight();
-  void closeSocket();
-  void finishClose();
+  void beginGraceful(CloseReason reason) noexcept;
+  void finishFilter() noexcept;
+  void advanceClose() noexcept;
+  void sendFin() noexcept;
+  void abort(CloseReason reason, int error) noexcept;
+  void abortCutShort() noexcept;
+  void joinInFlight() noexcept;
+  void closeSocket() noexcept;
+  void finishClose() noexcept;
 
   RefPtr<Mailbox> mailbox_;
   RefPtr<ConnectionProfile> profile_;
