@@ -69,6 +69,21 @@ function(gyre_describe_library target sources headers)
   endif()
 endfunction()
 
+# gyre_add_component(<name> [PRIVATE library...]): the library gyre_<name>, gyre::<name> to others,
+# of src/<name> and include/gyre/<name>.
+macro(gyre_add_component name)
+  gyre_glob_sources(gyre_${name}_sources gyre_${name}_headers ${name})
+  if(EXISTS "${PROJECT_SOURCE_DIR}/include/gyre/${name}.h")
+    list(APPEND gyre_${name}_headers "${PROJECT_SOURCE_DIR}/include/gyre/${name}.h")
+  endif()
+  add_library(gyre_${name})
+  add_library(gyre::${name} ALIAS gyre_${name})
+  gyre_describe_library(gyre_${name} "${gyre_${name}_sources}" "${gyre_${name}_headers}")
+  set_target_properties(gyre_${name} PROPERTIES EXPORT_NAME ${name})
+  target_link_libraries(gyre_${name} PUBLIC gyre ${ARGN})
+  list(APPEND gyre_libraries gyre_${name})
+endmacro()
+
 # What a message passes through on each floor becomes one translation unit, so that the compiler may
 # look into all of it; the other sources, and every debug build, stay apart.
 function(gyre_join_hot_sources target)
@@ -79,8 +94,9 @@ function(gyre_join_hot_sources target)
              proactor/uring/UringArm.cc proactor/uring/UringBulk.cc
              proactor/uring/UringCompletions.cc proactor/uring/UringProactor.cc
              proactor/uring/UringRun.cc proactor/uring/UringSend.cc)
-  set(connection proactor/BlockPool.cc net/OutputQueue.cc net/ConnectionBudget.cc
-                 net/ConnectionInput.cc net/ConnectionOutput.cc net/TcpConnection.cc)
+  set(connection proactor/BlockPool.cc connection/OutputQueue.cc connection/ConnectionBudget.cc
+                 connection/ConnectionInput.cc connection/ConnectionOutput.cc
+                 connection/TcpConnection.cc)
   foreach(group engine connection)
     list(TRANSFORM ${group} PREPEND "${PROJECT_SOURCE_DIR}/src/")
     set_source_files_properties(${${group}} PROPERTIES UNITY_GROUP ${group})

@@ -15,17 +15,20 @@ if(BUILD_SHARED_LIBS)
   endif()
 endif()
 
-install(
-  TARGETS ${gyre_libraries}
-  EXPORT gyreTargets
-  FILE_SET HEADERS)
-install(EXPORT gyreTargets NAMESPACE gyre:: DESTINATION "${gyre_package_dir}")
+# An export of its own each, so that only what is asked for needs its dependencies.
+foreach(target IN LISTS gyre_libraries)
+  install(
+    TARGETS ${target}
+    EXPORT ${target}Targets
+    FILE_SET HEADERS)
+  install(EXPORT ${target}Targets NAMESPACE gyre:: DESTINATION "${gyre_package_dir}")
+endforeach()
 if(TARGET gyre_program)
   install(TARGETS gyre_program)
 endif()
 install(FILES "${PROJECT_SOURCE_DIR}/LICENSE" DESTINATION "${CMAKE_INSTALL_DOCDIR}")
 
-# Only a static gyre leaves spdlog, c-ares and the thread library to the consumer's linker.
+# Only static libraries leave what they need to the consumer's linker.
 set(gyre_needs_dependencies ON)
 if(BUILD_SHARED_LIBS)
   set(gyre_needs_dependencies OFF)
@@ -42,13 +45,15 @@ install(FILES "${PROJECT_BINARY_DIR}/gyreConfig.cmake"
 set(gyre_pc_requires_private "")
 set(gyre_pc_libs_private "")
 if(NOT BUILD_SHARED_LIBS)
-  set(gyre_pc_requires_private "spdlog, libcares, libsystemd")
+  set(gyre_pc_requires_private "spdlog")
+  set(gyre_pc_requires_names "libcares")
+  set(gyre_pc_requires_service "libsystemd")
   set(gyre_pc_libs_private "-pthread")
 endif()
 cmake_path(RELATIVE_PATH CMAKE_INSTALL_PREFIX
            BASE_DIRECTORY "${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig"
            OUTPUT_VARIABLE gyre_pc_prefix)
-foreach(package gyre gyre-sim gyre-co)
+foreach(package gyre gyre-names gyre-service gyre-sim gyre-co)
   configure_file("${PROJECT_SOURCE_DIR}/cmake/${package}.pc.in"
                  "${PROJECT_BINARY_DIR}/${package}.pc" @ONLY)
   install(FILES "${PROJECT_BINARY_DIR}/${package}.pc"

@@ -1,5 +1,6 @@
 // production: a server as a service runs it: limits, timeouts, draining, hot restarts, systemd.
 #include <gyre/gyre.h>
+#include <gyre/service/ServiceRunner.h>
 
 #include <chrono>
 #include <cstdio>

@@ -8,6 +8,7 @@
 
 #include "Example.h"
 #include "Tunnel.h"
+#include "gyre/names/Resolver.h"
 
 namespace {
 

@@ -9,9 +9,9 @@
 #include <stdexcept>
 
 #include "gyre/base/UniqueFd.h"
+#include "gyre/client/TcpClient.h"
 #include "gyre/loop/EventLoop.h"
-#include "gyre/net/Resolver.h"
-#include "gyre/net/TcpClient.h"
+#include "gyre/names/Resolver.h"
 
 namespace gyre {
 namespace {

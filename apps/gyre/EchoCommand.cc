@@ -14,6 +14,7 @@
 #include "HeldSignals.h"
 #include "Output.h"
 #include "gyre/gyre.h"
+#include "gyre/service/ServiceRunner.h"
 
 namespace gyre {
 namespace {

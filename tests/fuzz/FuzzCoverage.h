@@ -5,7 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "gyre/net/CloseReason.h"
+#include "gyre/connection/CloseReason.h"
 
 namespace gyre {
 

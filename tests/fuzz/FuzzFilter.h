@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-#include "gyre/net/ConnectionFilter.h"
+#include "gyre/connection/ConnectionFilter.h"
 
 namespace gyre {
 

@@ -18,7 +18,7 @@
 #include "fuzz/PeerDirectory.h"
 #include "fuzz/Scenario.h"
 #include "fuzz/Verdict.h"
-#include "gyre/net/TcpServer.h"
+#include "gyre/server/TcpServer.h"
 
 namespace gyre {
 

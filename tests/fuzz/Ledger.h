@@ -15,7 +15,7 @@
 #include "fuzz/PeerDirectory.h"
 #include "fuzz/Scenario.h"
 #include "fuzz/Verdict.h"
-#include "gyre/net/TcpConnection.h"
+#include "gyre/connection/TcpConnection.h"
 
 namespace gyre {
 

@@ -11,10 +11,10 @@
 #include <string_view>
 #include <vector>
 
-#include "gyre/net/ConnectionProfile.h"
-#include "gyre/net/ServerLimits.h"
-#include "gyre/net/TcpServer.h"
+#include "gyre/connection/ConnectionProfile.h"
 #include "gyre/proactor/ProactorOptions.h"
+#include "gyre/server/ServerLimits.h"
+#include "gyre/server/TcpServer.h"
 #include "sim/SimRandom.h"
 
 namespace gyre {

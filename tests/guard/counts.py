@@ -7,8 +7,11 @@ import re
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 FLOORS = ("base", "proactor", "loop", "net")
+# The rooms of connections and of those who make them count as one.
+NET = ("connection", "codec", "client", "server")
 CLASS = re.compile(r"gyre::(\w+)(?:<.*>)?::")
-OURS = re.compile(r"/(?:src|include/gyre|tests)/(base|proactor|loop|net|sim|guard)/")
+OURS = re.compile(r"/(?:src|include/gyre|tests)/(base|proactor|loop|sim|guard|"
+                  + "|".join(NET) + ")/")
 TRIGGER = re.compile(r"desc: Trigger: Client Request: (.+) (\d+)$")
 CALL = re.compile(r"^(?:\d+ +)?(\w+)\((?:-1, \"(begin|end (.+) (\d+))\")?")
 # What the peers call, and how the guard's two threads wait for each other.
@@ -22,11 +25,15 @@ SAME_CALL = {"epoll_pwait2": "epoll_wait", "epoll_pwait": "epoll_wait"}
 @functools.cache
 def floor_of_class(name):
     """The floor whose header is called like the class; None when there is none."""
-    for floor in (*FLOORS, "sim"):
+    for floor in ("base", "proactor", "loop", *NET, "sim"):
         for folder in (ROOT / "include" / "gyre" / floor, ROOT / "src" / floor):
             if any(folder.rglob(f"{name}.h")):
-                return floor
+                return part_of_floor(floor)
     return None
+
+
+def part_of_floor(floor):
+    return "net" if floor in NET else floor
 
 
 def part_of(file, function):
@@ -40,7 +47,7 @@ def part_of(file, function):
     if floor:
         return floor
     match = OURS.search(file)
-    return match.group(1) if match else "library"
+    return part_of_floor(match.group(1)) if match else "library"
 
 
 def read_callgrind(lines):

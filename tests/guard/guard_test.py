@@ -8,7 +8,7 @@ import judge
 CALLGRIND = """\
 desc: Trigger: Client Request: message of 64 B 10
 ob=/bin/gyre_guard
-fl=/tree/build/release/../../src/net/TcpConnection.cc
+fl=/tree/build/release/../../src/connection/TcpConnection.cc
 fn=gyre::TcpConnection::settle()
 40 100
 41 20

@@ -6,7 +6,7 @@
 #include <thread>
 #include <vector>
 
-#include "net/AcceptGate.h"
+#include "server/AcceptGate.h"
 #include "support/LoopFixture.h"
 
 namespace gyre {

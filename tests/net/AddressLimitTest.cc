@@ -1,7 +1,7 @@
 // What counts as one address.
 #include <gtest/gtest.h>
 
-#include "net/AddressLimit.h"
+#include "connection/AddressLimit.h"
 
 namespace gyre {
 namespace {

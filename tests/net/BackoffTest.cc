@@ -3,7 +3,7 @@
 
 #include <limits>
 
-#include "net/Backoff.h"
+#include "client/Backoff.h"
 
 namespace gyre {
 namespace {

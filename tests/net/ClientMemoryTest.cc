@@ -8,8 +8,8 @@
 #include <utility>
 
 #include "gyre/base/UniqueFd.h"
-#include "gyre/net/Resolver.h"
-#include "gyre/net/TcpClient.h"
+#include "gyre/client/TcpClient.h"
+#include "gyre/names/Resolver.h"
 #include "net/EveryAllocation.h"
 
 namespace gyre {

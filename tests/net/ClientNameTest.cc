@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "gyre/names/Resolver.h"
 #include "support/ClientFixture.h"
 #include "support/FakeDnsServer.h"
 

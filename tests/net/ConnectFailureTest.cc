@@ -9,7 +9,7 @@
 #include <stdexcept>
 #include <vector>
 
-#include "net/ConnectAttempt.h"
+#include "client/ConnectAttempt.h"
 #include "support/ClientFixture.h"
 
 namespace gyre {

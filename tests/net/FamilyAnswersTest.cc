@@ -1,7 +1,8 @@
 // Two questions for one name: what they come to together, in every order.
 #include <gtest/gtest.h>
 
-#include "net/FamilyAnswers.h"
+#include "client/AddressOrder.h"
+#include "names/FamilyAnswers.h"
 
 namespace gyre {
 namespace {

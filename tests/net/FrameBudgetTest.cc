@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
-#include "gyre/net/FrameReader.h"
-#include "gyre/net/LineCodec.h"
+#include "gyre/codec/FrameReader.h"
+#include "gyre/codec/LineCodec.h"
 #include "support/ServerFixture.h"
 
 namespace gyre {

@@ -5,10 +5,10 @@
 #include <string>
 #include <vector>
 
-#include "gyre/net/FixedLengthCodec.h"
-#include "gyre/net/FrameReader.h"
-#include "gyre/net/LengthFieldCodec.h"
-#include "gyre/net/LineCodec.h"
+#include "gyre/codec/FixedLengthCodec.h"
+#include "gyre/codec/FrameReader.h"
+#include "gyre/codec/LengthFieldCodec.h"
+#include "gyre/codec/LineCodec.h"
 #include "support/ServerFixture.h"
 
 namespace gyre {

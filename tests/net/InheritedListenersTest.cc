@@ -9,10 +9,10 @@
 #include <utility>
 #include <vector>
 
-#include "gyre/net/ServiceRunner.h"
-#include "gyre/net/TcpServer.h"
-#include "net/InheritedListeners.h"
-#include "net/NewProcess.h"
+#include "gyre/server/TcpServer.h"
+#include "gyre/service/ServiceRunner.h"
+#include "server/InheritedListeners.h"
+#include "service/NewProcess.h"
 #include "support/LoopFixture.h"
 #include "support/Peer.h"
 

@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "base/LogFormat.h"
-#include "gyre/net/FrameReader.h"
-#include "gyre/net/LineCodec.h"
+#include "gyre/codec/FrameReader.h"
+#include "gyre/codec/LineCodec.h"
 #include "support/ClientFixture.h"
 
 namespace gyre {

@@ -10,12 +10,12 @@
 #include <utility>
 #include <vector>
 
+#include "gyre/client/TcpClient.h"
 #include "gyre/loop/EventLoopThread.h"
 #include "gyre/loop/SignalWatcher.h"
-#include "gyre/net/Acceptor.h"
-#include "gyre/net/Resolver.h"
-#include "gyre/net/TcpClient.h"
+#include "gyre/names/Resolver.h"
 #include "gyre/proactor/EngineReport.h"
+#include "gyre/server/Acceptor.h"
 #include "support/ServerFixture.h"
 
 namespace gyre {

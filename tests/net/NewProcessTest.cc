@@ -13,9 +13,9 @@
 #include <string>
 #include <vector>
 
-#include "net/LaunchRecord.h"
-#include "net/NewProcess.h"
-#include "net/Predecessor.h"
+#include "service/LaunchRecord.h"
+#include "service/NewProcess.h"
+#include "service/Predecessor.h"
 #include "support/ChildProcess.h"
 
 namespace gyre {

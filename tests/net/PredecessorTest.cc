@@ -11,8 +11,8 @@
 #include <utility>
 
 #include "gyre/base/UniqueFd.h"
-#include "net/NewProcess.h"
-#include "net/Predecessor.h"
+#include "service/NewProcess.h"
+#include "service/Predecessor.h"
 #include "support/LoopFixture.h"
 
 namespace gyre {

@@ -16,10 +16,10 @@
 #include <utility>
 
 #include "gyre/base/UniqueFd.h"
-#include "gyre/net/ServiceRunner.h"
-#include "gyre/net/TcpServer.h"
+#include "gyre/server/TcpServer.h"
+#include "gyre/service/ServiceRunner.h"
 #include "net/EveryAllocation.h"
-#include "net/NewProcess.h"
+#include "service/NewProcess.h"
 
 namespace gyre {
 namespace {

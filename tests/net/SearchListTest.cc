@@ -1,7 +1,7 @@
 // The names that one is looked up by.
 #include <gtest/gtest.h>
 
-#include "net/SearchList.h"
+#include "names/SearchList.h"
 
 namespace gyre {
 namespace {

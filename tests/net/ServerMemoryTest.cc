@@ -9,7 +9,7 @@
 #include <optional>
 
 #include "gyre/base/UniqueFd.h"
-#include "gyre/net/TcpServer.h"
+#include "gyre/server/TcpServer.h"
 #include "net/EveryAllocation.h"
 
 namespace gyre {

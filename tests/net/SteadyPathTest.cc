@@ -24,8 +24,8 @@
 #include <thread>
 #include <vector>
 
-#include "gyre/net/FixedLengthCodec.h"
-#include "gyre/net/FrameReader.h"
+#include "gyre/codec/FixedLengthCodec.h"
+#include "gyre/codec/FrameReader.h"
 #include "net/AllocationCounter.h"
 #include "support/ConformanceWorld.h"
 #include "support/ServerFixture.h"

@@ -5,8 +5,8 @@
 #include <map>
 #include <thread>
 
-#include "gyre/net/FrameReader.h"
-#include "gyre/net/LineCodec.h"
+#include "gyre/codec/FrameReader.h"
+#include "gyre/codec/LineCodec.h"
 #include "support/ServerFixture.h"
 #include "support/ServerProcess.h"
 

@@ -12,8 +12,8 @@
 #include <utility>
 #include <vector>
 
-#include "net/InheritedListeners.h"
-#include "net/NewProcess.h"
+#include "server/InheritedListeners.h"
+#include "service/NewProcess.h"
 #include "support/ServerFixture.h"
 
 namespace gyre {

@@ -15,8 +15,8 @@
 #include <thread>
 #include <vector>
 
-#include "gyre/net/TcpConnection.h"
-#include "gyre/net/TcpServer.h"
+#include "gyre/connection/TcpConnection.h"
+#include "gyre/server/TcpServer.h"
 #include "support/Peer.h"
 #include "support/TestOptions.h"
 

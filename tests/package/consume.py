@@ -10,8 +10,9 @@ import sys
 import tempfile
 
 CONSUMER = pathlib.Path(__file__).resolve().parent / "consumer"
-# Each program, and the package that pkg-config knows its library by.
-PROGRAMS = {"consumer": "gyre", "simulated": "gyre-sim", "coroutines": "gyre-co"}
+# Each program, and the packages that pkg-config knows its libraries by.
+PROGRAMS = {"consumer": "gyre", "simulated": "gyre-sim", "coroutines": "gyre-co",
+            "named": "gyre-names gyre-service"}
 
 
 def run(command, **options):
@@ -44,7 +45,7 @@ def build_with_pkg_config(args, prefix, scratch):
     environment = dict(os.environ, PKG_CONFIG_PATH=str(found.parent))
     built = []
     for program, package in PROGRAMS.items():
-        query = [args.pkg_config, "--cflags", "--libs", package]
+        query = [args.pkg_config, "--cflags", "--libs", *package.split()]
         if args.linkage == "static":
             query.insert(1, "--static")
         flags = shlex.split(run(query, env=environment, stdout=subprocess.PIPE).stdout)

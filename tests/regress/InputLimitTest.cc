@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "gyre/loop/EventLoop.h"
-#include "gyre/net/TcpServer.h"
+#include "gyre/server/TcpServer.h"
 #include "gyre/sim/SimClient.h"
 #include "gyre/sim/SimNetwork.h"
 

@@ -3,7 +3,7 @@
 #include <thread>
 
 #include "gyre/loop/EventLoop.h"
-#include "gyre/net/TcpServer.h"
+#include "gyre/server/TcpServer.h"
 #include "sim/SimFixture.h"
 
 namespace gyre {

@@ -2,7 +2,7 @@
 // over.
 #include <optional>
 
-#include "net/Connector.h"
+#include "client/Connector.h"
 #include "sim/SimServerFixture.h"
 
 namespace gyre {

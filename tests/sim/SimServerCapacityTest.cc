@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "gyre/base/Log.h"
-#include "gyre/net/TcpServer.h"
+#include "gyre/server/TcpServer.h"
 #include "gyre/sim/SimClient.h"
 #include "gyre/sim/SimNetwork.h"
 #include "sim/SimRandom.h"

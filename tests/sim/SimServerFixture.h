@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "gyre/base/Log.h"
-#include "gyre/net/TcpServer.h"
+#include "gyre/server/TcpServer.h"
 #include "gyre/sim/SimClient.h"
 #include "gyre/sim/SimNetwork.h"
 

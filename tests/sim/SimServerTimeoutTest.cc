@@ -2,8 +2,8 @@
 // nobody's by mistake: not the slow ones', not those of whom something came while we stood still.
 #include <algorithm>
 
-#include "gyre/net/FrameReader.h"
-#include "gyre/net/LineCodec.h"
+#include "gyre/codec/FrameReader.h"
+#include "gyre/codec/LineCodec.h"
 #include "sim/SimServerFixture.h"
 
 namespace gyre {

@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <optional>
 
-#include "gyre/net/TcpClient.h"
+#include "gyre/client/TcpClient.h"
 #include "sim/SimServerFixture.h"
 
 namespace gyre {

@@ -9,7 +9,7 @@
 #include <string>
 #include <string_view>
 
-#include "gyre/net/TcpConnection.h"
+#include "gyre/connection/TcpConnection.h"
 
 namespace gyre {
 

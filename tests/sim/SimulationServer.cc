@@ -5,7 +5,7 @@
 #include <stdexcept>
 #include <utility>
 
-#include "gyre/net/FrameReader.h"
+#include "gyre/codec/FrameReader.h"
 
 namespace gyre {
 

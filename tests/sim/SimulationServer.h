@@ -12,7 +12,7 @@
 #include <string>
 #include <vector>
 
-#include "gyre/net/TcpServer.h"
+#include "gyre/server/TcpServer.h"
 #include "gyre/sim/SimNetwork.h"
 #include "sim/SimRandom.h"
 #include "sim/SimulationLedger.h"

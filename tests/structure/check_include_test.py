@@ -49,17 +49,24 @@ class FloorsTest(RuleTest):
 
     def test_http_touching_proactor_bites(self):
         self.write("include/gyre/proactor/Proactor.h", "")
-        self.write("src/net/Acceptor.cc", '#include "gyre/proactor/Proactor.h"\n')
+        self.write("src/server/Acceptor.cc", '#include "gyre/proactor/Proactor.h"\n')
         for floor in ("http", "ws", "tls"):
             self.write(f"src/{floor}/Parser.cc", '#include "gyre/proactor/Proactor.h"\n')
         self.assertBites("floors", "src/http/Parser.cc:1", "src/ws/Parser.cc:1",
                          "src/tls/Parser.cc:1")
 
+    def test_rooms_of_one_floor_do_not_know_each_other(self):
+        self.write("include/gyre/client/TcpClient.h", "")
+        self.write("src/client/Connector.cc", '#include "gyre/client/TcpClient.h"\n')
+        self.write("src/names/Resolver.cc", '#include "gyre/client/TcpClient.h"\n')
+        self.write("src/server/Acceptor.cc", '#include "gyre/client/TcpClient.h"\n')
+        self.assertBites("floors", "src/server/Acceptor.cc:1")
+
     def test_library_knowing_the_simulator_bites(self):
         self.write("include/gyre/sim/SimNetwork.h", '#include "gyre/loop/EventLoop.h"\n')
-        self.write("src/net/Acceptor.cc", '#include "gyre/sim/SimNetwork.h"\n')
+        self.write("src/server/Acceptor.cc", '#include "gyre/sim/SimNetwork.h"\n')
         self.write("tests/sim/SimTest.cc", '#include "gyre/sim/SimNetwork.h"\n')
-        self.assertBites("floors", "src/net/Acceptor.cc:1")
+        self.assertBites("floors", "src/server/Acceptor.cc:1")
 
     def test_uring_is_open_to_factories_and_tests_only(self):
         ring = '#include "proactor/uring/Ring.h"\n'
@@ -78,7 +85,7 @@ class FloorsTest(RuleTest):
 class CyclesTest(RuleTest):
     def test_header_and_source_of_one_component_are_no_cycle(self):
         self.write("include/gyre/net/Acceptor.h", "")
-        self.write("src/net/Acceptor.cc", '#include "gyre/net/Acceptor.h"\n')
+        self.write("src/server/Acceptor.cc", '#include "gyre/net/Acceptor.h"\n')
         self.assertQuiet("cycles")
 
     def test_cycle_through_a_source_bites_at_every_edge(self):

@@ -5,13 +5,15 @@ import re
 
 # DESIGN of the house: look at your own floor and down, never up. The simulator is a library of
 # its own: it steps loops, and nothing in gyre knows it.
-FLOORS = {"base": 0, "proactor": 1, "loop": 2, "sim": 2, "net": 3, "tls": 4, "co": 4, "http": 5,
-          "ws": 5}
-TOP_FLOOR = 6
+FLOORS = {"base": 0, "proactor": 1, "loop": 2, "sim": 2, "connection": 3, "codec": 4, "client": 4,
+          "server": 4, "names": 5, "service": 5, "tls": 5, "co": 5, "http": 6, "ws": 7}
+# The rooms of one floor do not look at each other.
+ROOMS = ("codec", "client", "server", "names", "service", "tls", "co")
+TOP_FLOOR = 8
 TOP_FOLDERS = ("apps", "examples", "bench", "tests")
 UMBRELLAS = ("gyre.h", "co.h")  # include/gyre/*.h, for those who look down from the top
 NEVER_TOUCH = {"tls": {"proactor"}, "http": {"proactor"}, "ws": {"proactor"}}
-SIM_FREE = {"base", "proactor", "loop", "net", "tls", "co", "http", "ws"}
+SIM_FREE = set(FLOORS) - {"sim"}
 
 URING_FOLDER = "src/proactor/uring/"
 KERNEL_NAME = re.compile(r"\b(?:__NR|SYS)_io_uring\w*")
@@ -62,8 +64,10 @@ def _judge(name, own, at, target):
     if other is not None and other > own:
         yield (f"{at}: {floor} (floor {own}) looks up at {seen} (floor {other}): let the news "
                "travel up by callback")
+    if floor != seen and floor in ROOMS and seen in ROOMS and other == own:
+        yield f"{at}: {floor} and {seen} are rooms of one floor, and do not know each other"
     if seen in NEVER_TOUCH.get(floor, ()):
-        yield f"{at}: {floor} never touches {seen}: go through net or loop"
+        yield f"{at}: {floor} never touches {seen}: go through the connection or the loop"
     if seen == "sim" and floor in SIM_FREE:
         yield f"{at}: {floor} is in the library, which does not know the simulator"
     if target.startswith(URING_FOLDER) and not _may_see_uring(name):

@@ -14,7 +14,7 @@
 #include <thread>
 #include <unordered_map>
 
-#include "gyre/net/TcpConnection.h"
+#include "gyre/connection/TcpConnection.h"
 
 namespace gyre {
 

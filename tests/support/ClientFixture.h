@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "gyre/net/TcpClient.h"
+#include "gyre/client/TcpClient.h"
 #include "support/ConformanceKernelWorld.h"
 #include "support/ServerFixture.h"
 

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "gyre/net/Resolver.h"
+#include "gyre/names/Resolver.h"
 #include "support/FakeDnsServer.h"
 #include "support/LoopFixture.h"
 

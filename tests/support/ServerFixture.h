@@ -5,7 +5,7 @@
 #include <memory>
 #include <vector>
 
-#include "gyre/net/TcpServer.h"
+#include "gyre/server/TcpServer.h"
 #include "support/CallbackWatch.h"
 #include "support/LoopFixture.h"
 #include "support/Peer.h"

@@ -10,7 +10,7 @@
 #include <sstream>
 #include <thread>
 
-#include "gyre/net/TcpServer.h"
+#include "gyre/server/TcpServer.h"
 #include "support/TestOptions.h"
 
 namespace gyre {

@@ -4,9 +4,9 @@
 
 #include "InputReader.h"
 #include "gyre/base/Buffer.h"
-#include "gyre/net/FixedLengthCodec.h"
-#include "gyre/net/LengthFieldCodec.h"
-#include "gyre/net/LineCodec.h"
+#include "gyre/codec/FixedLengthCodec.h"
+#include "gyre/codec/LengthFieldCodec.h"
+#include "gyre/codec/LineCodec.h"
 
 namespace gyre {
 namespace {

@@ -1,7 +1,7 @@
 // What a user writes first: an echo server in a loop, and a plain socket that talks to it.
 #include <arpa/inet.h>
 #include <gyre/loop/EventLoop.h>
-#include <gyre/net/TcpServer.h>
+#include <gyre/server/TcpServer.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>

@@ -1,6 +1,6 @@
 // What a user writes to test his protocol: the server on a simulated network, with faults.
 #include <gyre/loop/EventLoop.h>
-#include <gyre/net/TcpServer.h>
+#include <gyre/server/TcpServer.h>
 #include <gyre/sim/SimClient.h>
 #include <gyre/sim/SimNetwork.h>
 

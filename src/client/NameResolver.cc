@@ -1,0 +1,7 @@
+#include "gyre/client/NameResolver.h"
+
+namespace gyre {
+
+NameResolver::~NameResolver() = default;
+
+}  // namespace gyre
