@@ -133,8 +133,7 @@ def claims(document):
     name = document["reference"]
     peers = [one for one in document["verdicts"] if "to_peer" in one]
     floors = [one["to_floor"] for one in document["verdicts"] if "to_floor" in one]
-    ahead = [one["to_peer"] for one in peers
-             if verdict(one["to_peer"], GOAL_PEER, one["noise"] or 0) == "shown"]
+    ahead = [one["to_peer"] for one in peers if one["to_peer"]["verdict"] == "shown"]
     behind = [one["workload"] for one in peers if one["to_peer"]["verdict"] == "refuted"]
     noise = [one["noise"] for one in document["verdicts"] if one["noise"] is not None]
     text = (f"On {len(ahead)} of {len(peers)} workloads a message costs {name} less CPU than the "
