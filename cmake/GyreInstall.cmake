@@ -53,9 +53,20 @@ endif()
 cmake_path(RELATIVE_PATH CMAKE_INSTALL_PREFIX
            BASE_DIRECTORY "${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig"
            OUTPUT_VARIABLE gyre_pc_prefix)
-foreach(package gyre gyre-names gyre-service gyre-sim gyre-co)
-  configure_file("${PROJECT_SOURCE_DIR}/cmake/${package}.pc.in"
+function(gyre_install_pc package template)
+  configure_file("${PROJECT_SOURCE_DIR}/cmake/${template}.pc.in"
                  "${PROJECT_BINARY_DIR}/${package}.pc" @ONLY)
   install(FILES "${PROJECT_BINARY_DIR}/${package}.pc"
           DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig")
+endfunction()
+
+set(gyre_pc_description_names "Host names to addresses, for clients of gyre")
+set(gyre_pc_description_service "Signals, systemd and hot restart, for servers of gyre")
+set(gyre_pc_description_sim "A simulated network, to test what is built on gyre")
+set(gyre_pc_description_co "Coroutines over the loops of gyre")
+gyre_install_pc(gyre gyre)
+foreach(component names service sim co)
+  set(gyre_pc_description_component "${gyre_pc_description_${component}}")
+  set(gyre_pc_requires_component "${gyre_pc_requires_${component}}")
+  gyre_install_pc(gyre-${component} gyre-component)
 endforeach()
